@@ -1,0 +1,34 @@
+package signalbox
+
+// Principal is who a credential speaks for. It is sealed to the two kinds
+// below; every endpoint says which it takes.
+type Principal interface {
+	// Subject is the user's canonical reference, or the service's subject,
+	// which becomes the origin of what it sends, verbatim.
+	Subject() string
+	principal()
+}
+
+// UserPrincipal is a person. It may read and change its own inbox, and may not
+// send.
+type UserPrincipal struct {
+	// Ref is the canonical user reference.
+	Ref string
+	// Ownership are the references the user owns things as: its own, its
+	// groups'. Ref is always among them.
+	Ownership []string
+}
+
+// Subject returns the user's canonical reference.
+func (p UserPrincipal) Subject() string { return p.Ref }
+func (UserPrincipal) principal()        {}
+
+// ServicePrincipal is a program. It may send, and has no inbox.
+type ServicePrincipal struct {
+	// Name is the subject of its credential, verbatim.
+	Name string
+}
+
+// Subject returns the service's subject.
+func (p ServicePrincipal) Subject() string { return p.Name }
+func (ServicePrincipal) principal()        {}
