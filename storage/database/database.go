@@ -1,0 +1,146 @@
+// Package database owns the SQL handles: how a database is opened and migrated,
+// what differs between PostgreSQL and SQLite (times, arrays, error codes), and
+// how transactions are run. It imports the root package and the migrations;
+// storage and storage/queue build on it.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+)
+
+// Dialect is the SQL dialect of a database.
+type Dialect string
+
+// The dialects.
+const (
+	Postgres Dialect = "postgres"
+	SQLite   Dialect = "sqlite"
+)
+
+// Config says which database to open, and how.
+type Config struct {
+	// URL is postgres://…, postgresql://…, or sqlite:PATH. Required.
+	URL string
+	// MaxConns bounds the connections of Writer (PostgreSQL), and of Reader
+	// (SQLite). Defaults to 10.
+	MaxConns int
+	// LeaserConns bounds the connections of Leaser on PostgreSQL. Defaults to 6.
+	LeaserConns int
+	// Logger defaults to discarding.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxConns <= 0 {
+		c.MaxConns = 10
+	}
+	if c.LeaserConns <= 0 {
+		c.LeaserConns = 6
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// DB is an open database. The three handles differ in what they are for, so that
+// one kind of work cannot starve another.
+type DB struct {
+	Dialect Dialect
+
+	// Writer commits durably: when it returns, the change survives a power cut.
+	// On SQLite it has the one connection that may write.
+	Writer *sql.DB
+	// Reader is for queries. On PostgreSQL it is Writer.
+	Reader *sql.DB
+	// Leaser is for the queue's leases and acknowledgements on PostgreSQL. Its
+	// commits are not flushed at once: losing one in a crash makes a message be
+	// processed again, which every stage allows. On SQLite it is Writer.
+	Leaser *sql.DB
+
+	config Config
+}
+
+// Open opens the database and checks that it answers. It does not migrate.
+// Errors never hold the URL's password.
+func Open(ctx context.Context, config Config) (*DB, error) {
+	config = config.withDefaults()
+	scheme, rest, _ := strings.Cut(config.URL, ":")
+	var (
+		db  *DB
+		err error
+	)
+	switch scheme {
+	case "postgres", "postgresql":
+		db, err = openPostgres(config)
+	case "sqlite":
+		db, err = openSQLite(config, strings.TrimPrefix(rest, "//"))
+	default:
+		return nil, fmt.Errorf("database: %q is not supported: use postgres://… or sqlite:PATH", Redact(config.URL))
+	}
+	if err != nil {
+		return nil, err
+	}
+	db.config = config
+	if err := db.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("database: cannot reach %s: %w", Redact(config.URL), err), db.Close())
+	}
+	return db, nil
+}
+
+// URL is what the database was opened with. It may hold a password.
+func (db *DB) URL() string { return db.config.URL }
+
+// Ping checks that the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	for _, handle := range db.handles() {
+		if err := handle.PingContext(ctx); err != nil {
+			return Classify(err)
+		}
+	}
+	return nil
+}
+
+// Close closes all connections.
+func (db *DB) Close() error {
+	var errs []error
+	for _, handle := range db.handles() {
+		errs = append(errs, handle.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// handles lists each distinct handle once.
+func (db *DB) handles() []*sql.DB {
+	var list []*sql.DB
+	for _, handle := range []*sql.DB{db.Reader, db.Leaser, db.Writer} {
+		known := false
+		for _, other := range list {
+			known = known || other == handle
+		}
+		if handle != nil && !known {
+			list = append(list, handle)
+		}
+	}
+	return list
+}
+
+// Redact returns the URL without its password, for logs and errors.
+func Redact(raw string) string {
+	parsed, err := url.Parse(raw)
+	if err != nil {
+		scheme, _, _ := strings.Cut(raw, ":")
+		return scheme + ":…"
+	}
+	if query := parsed.Query(); query.Has("password") {
+		query.Set("password", "xxxxx")
+		parsed.RawQuery = query.Encode()
+	}
+	return parsed.Redacted()
+}

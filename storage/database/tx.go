@@ -1,0 +1,48 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// txAttempts bounds how often a transaction that the database rolled back
+// (deadlock) is run again.
+const txAttempts = 3
+
+// InTx runs fn in a transaction of Writer and commits it. fn is run again when
+// the database rolled it back for a deadlock, so it must have no effect beside
+// its statements. Errors are classified, see [Classify].
+func (db *DB) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	var err error
+	for range txAttempts {
+		if err = db.inTx(ctx, fn); !rolledBack(err) {
+			break
+		}
+	}
+	return Classify(err)
+}
+
+func (db *DB) inTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	// READ COMMITTED: the database's default could have been changed, and
+	// ON CONFLICT relies on seeing what others committed meanwhile.
+	options := &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	if db.Dialect == SQLite {
+		options = nil
+	}
+	tx, err := db.Writer.BeginTx(ctx, options)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := fn(tx); err != nil {
+		if rollbackErr := tx.Rollback(); rollbackErr != nil && !errors.Is(rollbackErr, sql.ErrTxDone) {
+			return errors.Join(err, fmt.Errorf("rollback: %w", rollbackErr))
+		}
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
