@@ -48,6 +48,14 @@ type Commit struct {
 	Notifications []Notification
 	// Messages to publish.
 	Messages []Message
+	// Once are keys that only the first commit with them can claim. They make
+	// effects without a row of their own happen once.
+	Once []string
+	// Then, if set, returns further messages to publish, once it is known what
+	// became of the notifications. repeated reports whether an earlier commit
+	// claimed a key of Once. It runs inside the transaction, perhaps more than
+	// once, and must not block.
+	Then func(outcomes []Outcome, repeated func(key string) bool) []Message
 	// DeadLetters to keep.
 	DeadLetters []DeadLetter
 }
@@ -64,8 +72,8 @@ type Outcome struct {
 }
 
 // Committer stores what processing a message produced. Committing the same
-// value twice changes nothing the second time except that Messages are
-// published again. Implementations are held to storage/storagetest.
+// value twice changes nothing the second time, except that Messages are
+// published again and Then is asked again. Implementations are held to storage/storagetest.
 type Committer interface {
 	// Commit stores c in one transaction and returns one outcome per
 	// notification, in order. An error that [IsTransient] knows means that the

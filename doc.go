@@ -6,7 +6,7 @@
 //
 // # How a notification travels
 //
-// A sender POSTs a [SendRequest]. It is validated ([SendRequest.Validate]),
+// A sender POSTs a [SendRequest]. It is validated ([Validator]),
 // stored durably on the SQL pub/sub and answered. The pipeline then resolves
 // its [Recipients], applies every [Processor], decides per channel what a user
 // gets, and hands the resulting [Notification] values to a [Committer], which

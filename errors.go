@@ -34,10 +34,19 @@ const (
 type Error struct {
 	Code    Code
 	Message string
+	// Cause is what went wrong underneath, for callers that look for it; it is
+	// shown like Message. Nil if there is nothing to add.
+	Cause *ErrorCause
 	// RetryAfter hints when to try again; only used with CodeUnavailable.
 	RetryAfter time.Duration
 	// Err is the internal cause. It is logged, and never shown.
 	Err error
+}
+
+// ErrorCause is the visible cause of an [Error], as Backstage sends it.
+type ErrorCause struct {
+	Name    string `json:"name"`
+	Message string `json:"message"`
 }
 
 // Error returns the message, followed by the internal cause if there is one.

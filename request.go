@@ -2,6 +2,7 @@ package signalbox
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -78,3 +79,18 @@ type Receipt struct {
 // StatusAccepted is the status of a receipt: the request is stored durably and
 // will be processed.
 const StatusAccepted = "accepted"
+
+// Clone returns a copy that shares nothing with r.
+func (r SendRequest) Clone() SendRequest {
+	r.Recipients.EntityRefs = slices.Clone(r.Recipients.EntityRefs)
+	r.Recipients.ExcludeEntityRefs = slices.Clone(r.Recipients.ExcludeEntityRefs)
+	r.Payload = r.Payload.Clone()
+	return r
+}
+
+// Clone returns a copy that shares nothing with p.
+func (p Payload) Clone() Payload {
+	p.AdditionalLinks = slices.Clone(p.AdditionalLinks)
+	p.Metadata = slices.Clone(p.Metadata)
+	return p
+}

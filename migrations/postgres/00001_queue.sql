@@ -8,8 +8,10 @@ CREATE TABLE queue_messages (
     payload    bytea NOT NULL,
     metadata   text NOT NULL DEFAULT '{}',
     leases     integer NOT NULL DEFAULT 0,
-    visible_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    created    timestamptz NOT NULL DEFAULT clock_timestamp()
+    -- When the message may be handled first; a lease that is given back restores
+    -- it, so that the message keeps its place.
+    due_at     timestamptz NOT NULL,
+    visible_at timestamptz NOT NULL
 ) WITH (
     -- The table is small and churns: dead rows must go by their number, not by
     -- their share.
@@ -44,7 +46,15 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created);
 
+-- Keys of effects that must happen once although they leave no row of their own.
+CREATE TABLE once_keys (
+    key     text COLLATE "C" PRIMARY KEY,
+    created timestamptz NOT NULL
+);
+CREATE INDEX once_keys_created ON once_keys (created);
+
 -- +goose Down
+DROP TABLE once_keys;
 DROP TABLE idempotency_keys;
 DROP TABLE dead_letters;
 DROP TABLE queue_messages;

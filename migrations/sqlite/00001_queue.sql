@@ -9,8 +9,10 @@ CREATE TABLE queue_messages (
     payload    blob NOT NULL,
     metadata   text NOT NULL DEFAULT '{}',
     leases     integer NOT NULL DEFAULT 0,
-    visible_at integer NOT NULL,
-    created    integer NOT NULL
+    -- When the message may be handled first; a lease that is given back restores
+    -- it, so that the message keeps its place.
+    due_at     integer NOT NULL,
+    visible_at integer NOT NULL
 );
 CREATE INDEX queue_messages_due ON queue_messages (topic, visible_at, id);
 
@@ -38,7 +40,15 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created);
 
+-- Keys of effects that must happen once although they leave no row of their own.
+CREATE TABLE once_keys (
+    key     text PRIMARY KEY,
+    created integer NOT NULL
+);
+CREATE INDEX once_keys_created ON once_keys (created);
+
 -- +goose Down
+DROP TABLE once_keys;
 DROP TABLE idempotency_keys;
 DROP TABLE dead_letters;
 DROP TABLE queue_messages;

@@ -1,0 +1,84 @@
+package signalbox
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Stage is one built-in step of the pipeline. It works on a whole batch, so that
+// a step that asks a database or a directory does so once per batch. Custom
+// steps are easier to write as a [Processor].
+type Stage interface {
+	// Name identifies the stage in dead letters, logs and metrics.
+	Name() string
+	// Process does the stage's work on every live item. The failure of one item
+	// is recorded with [Item.Fail] and leaves the others alone. A returned error
+	// concerns the whole batch: a [Transient] one makes the batch be processed
+	// again later, any other fails every live item.
+	Process(ctx context.Context, batch *Batch) error
+}
+
+// Batch is what one queue message carries through the chain.
+type Batch struct {
+	Items []*Item
+	// Patience bounds how long custom processors may take for the whole batch.
+	// An item that is not through by then is set aside, so that it delays no
+	// other; zero means no bound but the context's.
+	Patience time.Duration
+}
+
+// Live returns the items that have not failed.
+func (b *Batch) Live() []*Item {
+	live := make([]*Item, 0, len(b.Items))
+	for _, item := range b.Items {
+		if item.Err == nil {
+			live = append(live, item)
+		}
+	}
+	return live
+}
+
+// Item is one send request on its way through the chain.
+type Item struct {
+	Request SendRequest
+	// Revision is the request's position in the queue, see
+	// [Notification.Revision].
+	Revision int64
+	// Routed is what the request becomes: one entry per recipient, or one for a
+	// broadcast. The recipients stage fills it.
+	Routed []Routed
+
+	// Err is why the item failed and Stage where; nil while it is live.
+	Err   error
+	Stage string
+}
+
+// Fail takes the item out of the batch: later stages do not see it.
+func (i *Item) Fail(stage string, err error) {
+	if i.Err == nil {
+		i.Err, i.Stage = err, stage
+	}
+}
+
+// Routed is a notification and the channels it goes to.
+type Routed struct {
+	Notification Notification
+	// Channels are the names of the channels that are to get it; [ChannelWeb]
+	// is the inbox.
+	Channels []string
+}
+
+// To reports whether the notification goes to a channel.
+func (r *Routed) To(channel string) bool {
+	for _, name := range r.Channels {
+		if name == channel {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrPatience is why an item was set aside that a custom processor did not
+// finish within [Batch.Patience]. It is tried again on its own, with more time.
+var ErrPatience = errors.New("took too long for the batch it came in")

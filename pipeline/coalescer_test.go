@@ -1,0 +1,347 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox/signalbox"
+)
+
+func TestConcurrentSubmissionsShareACommit(t *testing.T) {
+	b := newBench(t, nil)
+	b.memory.gate = make(chan struct{})
+	var wait sync.WaitGroup
+	send := func(i int) {
+		if _, err := b.Submit(t.Context(), signalbox.Submission{Requests: []signalbox.SendRequest{request(fmt.Sprint(i), "user:default/jane")}}); err != nil {
+			t.Error(err)
+		}
+	}
+	wait.Go(func() { send(0) })
+	b.waitFor(t, func() bool { return b.coalescer.bytes.usedNow() > 0 && len(b.coalescer.intake) == 0 })
+	const more = 50
+	for i := range more {
+		wait.Go(func() { send(i + 1) })
+	}
+	b.waitFor(t, func() bool { return len(b.coalescer.intake) == more })
+	close(b.memory.gate)
+	wait.Wait()
+	if b.memory.commits != 2 {
+		t.Errorf("%d commits for 1 + %d submissions, want 2", b.memory.commits, more)
+	}
+	var total int
+	for _, msg := range b.memory.take(TopicNotifications) {
+		entries, err := decodeEnvelope(msg.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += len(entries)
+	}
+	if total != more+1 {
+		t.Errorf("%d requests on the queue, want %d", total, more+1)
+	}
+}
+
+func (b *budget) usedNow() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}
+
+func (b *bench) waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatal("condition not reached in time")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestSubmissionAnswersOnlyAfterItsCommit(t *testing.T) {
+	b := newBench(t, nil)
+	b.memory.gate = make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.Submit(context.Background(), signalbox.Submission{Requests: []signalbox.SendRequest{request("a", "user:default/jane")}})
+		done <- err
+	}()
+	b.waitFor(t, func() bool { return b.coalescer.bytes.usedNow() > 0 })
+	select {
+	case <-done:
+		t.Fatal("answered before the commit")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(b.memory.gate)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFailedCommitPromisesNothing(t *testing.T) {
+	b := newBench(t, nil)
+	b.memory.fail = []error{signalbox.Transient(errors.New("password=hunter2 connection refused"))}
+	_, err := b.Submit(t.Context(), signalbox.Submission{Requests: []signalbox.SendRequest{request("a", "user:default/jane")}})
+	var coded *signalbox.Error
+	if !errors.As(err, &coded) || coded.Code != signalbox.CodeUnavailable || coded.RetryAfter <= 0 {
+		t.Fatalf("error %v, want ServiceUnavailable with a delay", err)
+	}
+	if len(b.memory.published) != 0 {
+		t.Error("published although refused")
+	}
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	b := newBench(t, nil)
+	submission := func(origin, key, print string) (signalbox.Submitted, error) {
+		r := request("a", "user:default/jane")
+		r.Origin = origin
+		return b.Submit(t.Context(), signalbox.Submission{
+			Requests: []signalbox.SendRequest{r}, IdempotencyKey: key, Fingerprint: print,
+		})
+	}
+	first, err := submission("ci", "k", "1")
+	if err != nil || first.Repeated {
+		t.Fatal(first, err)
+	}
+	second, err := submission("ci", "k", "1")
+	if err != nil || !second.Repeated {
+		t.Fatal(second, err)
+	}
+	if diff := cmp.Diff(first.Receipts, second.Receipts); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := submission("ci", "k", "2"); signalbox.ErrorCode(err) != signalbox.CodeConflict {
+		t.Errorf("other content under the same key: %v", err)
+	}
+	if other, err := submission("cron", "k", "1"); err != nil || other.Repeated {
+		t.Errorf("another origin's key: %+v, %v", other, err)
+	}
+	if got := len(b.memory.take(TopicNotifications)); got != 2 {
+		t.Errorf("%d messages, want 2", got)
+	}
+}
+
+func TestRepetitionInTheSameCommit(t *testing.T) {
+	b := newBench(t, nil)
+	b.memory.gate = make(chan struct{})
+	const n = 10
+	results := make(chan signalbox.Submitted, n)
+	var wait sync.WaitGroup
+	for range n {
+		wait.Go(func() {
+			s, err := b.Submit(t.Context(), signalbox.Submission{
+				Requests: []signalbox.SendRequest{request("a", "user:default/jane")}, IdempotencyKey: "k", Fingerprint: "1",
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			results <- s
+		})
+	}
+	b.waitFor(t, func() bool { return len(b.coalescer.intake) >= n-1 })
+	close(b.memory.gate)
+	wait.Wait()
+	close(results)
+	ids := map[string]bool{}
+	fresh := 0
+	for s := range results {
+		ids[s.Receipts[0].ID] = true
+		if !s.Repeated {
+			fresh++
+		}
+	}
+	if len(ids) != 1 || fresh != 1 {
+		t.Errorf("%d identifiers, %d of them fresh; want 1 and 1", len(ids), fresh)
+	}
+	if got := len(b.memory.take(TopicNotifications)); got != 1 {
+		t.Errorf("%d messages, want 1", got)
+	}
+}
+
+func TestIntakeIsBounded(t *testing.T) {
+	b := newBench(t, nil)
+	b.coalescer.bytes.limit = 100
+	b.memory.gate = make(chan struct{})
+	done := make(chan error, 1)
+	submit := func() error {
+		_, err := b.Submit(t.Context(), signalbox.Submission{Requests: []signalbox.SendRequest{request("a", "user:default/jane")}})
+		return err
+	}
+	go func() { done <- submit() }()
+	b.waitFor(t, func() bool { return b.coalescer.bytes.usedNow() > 0 })
+	if err := submit(); signalbox.ErrorCode(err) != signalbox.CodeUnavailable {
+		t.Errorf("beyond the bound: %v", err)
+	}
+	close(b.memory.gate)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	b.coalescer.close()
+	if err := submit(); signalbox.ErrorCode(err) != signalbox.CodeUnavailable {
+		t.Errorf("after close: %v", err)
+	}
+}
+
+func TestEnvelopesAreBounded(t *testing.T) {
+	var entries [][]byte
+	for i := range 700 {
+		encoded, err := encodeEntry(entry{Request: request(fmt.Sprint(i), "user:default/jane")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, encoded)
+	}
+	big, err := json.Marshal(entry{Request: request(string(make([]byte, maxEnvelopeBytes)), "user:default/jane")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries = append(entries, big, entries[0])
+	n := 0
+	for _, payload := range joinEntries(entries) {
+		decoded, err := decodeEnvelope(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(decoded) > maxEnvelopeRequests {
+			t.Errorf("%d requests in an envelope", len(decoded))
+		}
+		if len(decoded) > 1 && len(payload) > maxEnvelopeBytes+64 {
+			t.Errorf("%d bytes in an envelope of %d", len(payload), len(decoded))
+		}
+		n += len(decoded)
+	}
+	if n != len(entries) {
+		t.Errorf("%d requests came back, want %d", n, len(entries))
+	}
+}
+
+func TestWait(t *testing.T) {
+	b := newBench(t, nil)
+	done := make(chan signalbox.Submitted, 1)
+	submit := func(wait time.Duration, requests ...signalbox.SendRequest) {
+		s, err := b.Submit(context.Background(), signalbox.Submission{Requests: requests, Wait: wait})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- s
+	}
+	go submit(time.Minute, request("a", "user:default/jane", "user:default/joe"), request("b", "user:default/jane"))
+	b.waitFor(t, func() bool { b.memory.mu.Lock(); defer b.memory.mu.Unlock(); return len(b.memory.published) == 1 })
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	s := <-done
+	var titles []string
+	for _, n := range s.Notifications {
+		titles = append(titles, n.Payload.Title+" "+n.User)
+	}
+	if diff := cmp.Diff([]string{"a user:default/jane", "a user:default/joe", "b user:default/jane"}, titles); diff != "" || !s.Done {
+		t.Errorf("done %v: %s", s.Done, diff)
+	}
+
+	go submit(time.Millisecond, request("late", "user:default/jane"))
+	if s := <-done; s.Done || len(s.Receipts) != 1 {
+		t.Errorf("time ran out: %+v", s)
+	}
+	if len(b.waiters.waiting) != 0 {
+		t.Errorf("%d waiters are left", len(b.waiters.waiting))
+	}
+}
+
+func TestWaitAcrossInstances(t *testing.T) {
+	here, there := newBench(t, nil), newBench(t, nil)
+	there.deps.Announcer = announcer(here.Announced)
+	done := make(chan signalbox.Submitted, 1)
+	go func() {
+		s, err := here.Submit(context.Background(), signalbox.Submission{
+			Requests: []signalbox.SendRequest{request("a", "user:default/jane")}, Wait: time.Minute,
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- s
+	}()
+	here.waitFor(t, func() bool {
+		here.memory.mu.Lock()
+		defer here.memory.mu.Unlock()
+		return len(here.memory.published) == 1
+	})
+	if err := there.process(t, here.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-done; !s.Done || len(s.Notifications) != 1 || s.Notifications[0].Payload.Title != "a" {
+		t.Errorf("%+v", s)
+	}
+}
+
+type announcer func([]byte)
+
+func (a announcer) Announce(payload []byte) { a(payload) }
+
+func TestRetryPolicy(t *testing.T) {
+	p := RetryPolicy{MaxAttempts: 5, Min: time.Second, Max: 4 * time.Second}.withDefaults()
+	failure := errors.New("x")
+	for failed, ceiling := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 4: 4 * time.Second} {
+		for range 200 {
+			if delay, again := p.decide(failure, failed); !again || delay < 0 || delay > ceiling {
+				t.Fatalf("after %d: %s, %v", failed, delay, again)
+			}
+		}
+	}
+	if _, again := p.decide(failure, 5); again {
+		t.Error("tried beyond MaxAttempts")
+	}
+	if _, again := p.decide(fmt.Errorf("wrapped: %w", signalbox.Permanent(failure)), 1); again {
+		t.Error("a permanent error was retried")
+	}
+	if delay, again := p.decide(signalbox.RetryAfter(failure, time.Hour), 1); !again || delay < time.Hour {
+		t.Errorf("RetryAfter an hour: %s, %v", delay, again)
+	}
+	if delay, again := (RetryPolicy{MaxAttempts: 100}).withDefaults().decide(failure, 90); !again || delay > 5*time.Minute {
+		t.Errorf("after 90: %s, %v", delay, again)
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	if got := errorText(errors.New("a\x00b\xff")); got != "ab\uFFFD" {
+		t.Errorf("%q", got)
+	}
+	long := errorText(errors.New(string(make([]rune, 0)) + fmt.Sprintf("%05000d", 1) + "ä"))
+	if len(long) > maxErrorText+len("…") {
+		t.Errorf("%d bytes", len(long))
+	}
+}
+
+func TestNamesAreChecked(t *testing.T) {
+	for _, bad := range [][]string{{""}, {"a b"}, {"Web"}, {"a", "a"}, {"x/y"}} {
+		if err := checkNames(bad); err == nil {
+			t.Errorf("%q passed", bad)
+		}
+	}
+	if _, err := New(Deps{Processors: []signalbox.Processor{nameOnly{}}}, Config{}); err == nil {
+		t.Error("a processor without a phase passed")
+	}
+}
+
+type nameOnly struct{}
+
+func (nameOnly) Name() string { return "nothing" }
+
+func FuzzDecodeEnvelope(f *testing.F) {
+	f.Add([]byte(`{"v":1,"entries":[{"request":{"id":"x"}}]}`))
+	f.Add([]byte(`{`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		entries, err := decodeEnvelope(payload)
+		if err == nil && (len(entries) == 0 || len(entries) >= positionsPerMessage) {
+			t.Errorf("%d entries", len(entries))
+		}
+	})
+}

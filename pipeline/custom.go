@@ -1,0 +1,145 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/signalbox/signalbox"
+)
+
+// Rules checks what a custom processor left behind.
+type Rules interface {
+	// Request checks a request after ProcessOptions.
+	Request(request *signalbox.SendRequest) error
+	// Payload checks the payload of a notification after PreProcess.
+	Payload(payload *signalbox.Payload) error
+}
+
+// newOptionsStage returns the stage that runs the options phase of a processor.
+func newOptionsStage(processor signalbox.OptionsProcessor, rules Rules) signalbox.Stage {
+	return &optionsStage{processor: processor, rules: rules, isolation: newIsolation(processor.Name())}
+}
+
+type optionsStage struct {
+	processor signalbox.OptionsProcessor
+	rules     Rules
+	isolation *isolation
+}
+
+func (s *optionsStage) Name() string { return s.processor.Name() }
+
+func (s *optionsStage) Process(ctx context.Context, batch *signalbox.Batch) error {
+	ctx, cancel := patient(ctx, batch)
+	defer cancel()
+	live := batch.Live()
+	s.isolation.each(ctx, len(live), func(ctx context.Context, index int) {
+		item := live[index]
+		request, err := s.run(ctx, item.Request)
+		if err != nil {
+			item.Fail(s.Name(), err)
+			return
+		}
+		item.Request = request
+	})
+	return nil
+}
+
+// run works on a copy: a call that was given up must not touch the item.
+func (s *optionsStage) run(ctx context.Context, original signalbox.SendRequest) (signalbox.SendRequest, error) {
+	changed := original.Clone()
+	if err := s.isolation.call(ctx, func() error {
+		return s.processor.ProcessOptions(ctx, &changed)
+	}); err != nil {
+		return original, err
+	}
+	changed.ID, changed.Origin, changed.Created = original.ID, original.Origin, original.Created
+	if err := s.rules.Request(&changed); err != nil {
+		// What it produced now it will produce again.
+		return original, signalbox.Permanent(fmt.Errorf("%s left an invalid request: %w", s.Name(), err))
+	}
+	return changed, nil
+}
+
+// newPreProcessStage returns the stage that runs the per-recipient phase of a processor.
+func newPreProcessStage(processor signalbox.PreProcessor, rules Rules) signalbox.Stage {
+	return &preProcessStage{processor: processor, rules: rules, isolation: newIsolation(processor.Name())}
+}
+
+type preProcessStage struct {
+	processor signalbox.PreProcessor
+	rules     Rules
+	isolation *isolation
+}
+
+func (s *preProcessStage) Name() string { return s.processor.Name() }
+
+// verdict is what PreProcess said of one notification.
+type verdict struct {
+	notification signalbox.Notification
+	keep         bool
+	err          error
+}
+
+func (s *preProcessStage) Process(ctx context.Context, batch *signalbox.Batch) error {
+	ctx, cancel := patient(ctx, batch)
+	defer cancel()
+	// All recipients of all items at once: a hanging one must not use up the
+	// patience that the others need.
+	type place struct{ item, routed int }
+	live := batch.Live()
+	var places []place
+	verdicts := make([][]verdict, len(live))
+	for i, item := range live {
+		verdicts[i] = make([]verdict, len(item.Routed))
+		for j := range item.Routed {
+			places = append(places, place{i, j})
+		}
+	}
+	s.isolation.each(ctx, len(places), func(ctx context.Context, index int) {
+		at := places[index]
+		verdicts[at.item][at.routed] = s.run(ctx, live[at.item].Routed[at.routed].Notification)
+	})
+	for i, item := range live {
+		s.apply(item, verdicts[i])
+	}
+	return nil
+}
+
+// apply keeps what the processor kept, or fails the item if one of its
+// recipients failed.
+func (s *preProcessStage) apply(item *signalbox.Item, verdicts []verdict) {
+	kept := make([]signalbox.Routed, 0, len(verdicts))
+	for i, v := range verdicts {
+		if v.err != nil {
+			item.Fail(s.Name(), v.err)
+			return
+		}
+		if v.keep {
+			kept = append(kept, signalbox.Routed{Notification: v.notification, Channels: item.Routed[i].Channels})
+		}
+	}
+	item.Routed = kept
+}
+
+func (s *preProcessStage) run(ctx context.Context, original signalbox.Notification) verdict {
+	changed := original
+	changed.Payload = original.Payload.Clone()
+	var keep bool
+	err := s.isolation.call(ctx, func() (err error) {
+		keep, err = s.processor.PreProcess(ctx, &changed)
+		return err
+	})
+	if err != nil {
+		return verdict{err: err}
+	}
+	// Only the payload is the processor's to change: identity decides about
+	// doubles and order.
+	notification := original
+	notification.Payload = changed.Payload
+	if keep {
+		if err := s.rules.Payload(&notification.Payload); err != nil {
+			return verdict{err: signalbox.Permanent(fmt.Errorf("%s left an invalid notification: %w", s.Name(), err))}
+		}
+	}
+	return verdict{notification: notification, keep: keep}
+}

@@ -1,0 +1,285 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/signalbox/signalbox"
+)
+
+// memory is a database and queue in memory, with the promises of the seams.
+type memory struct {
+	mu        sync.Mutex
+	rows      map[string]signalbox.Notification
+	claims    map[string]signalbox.Claim
+	once      map[string]bool
+	dead      map[string]signalbox.DeadLetter
+	published []signalbox.Message
+	commits   int
+	// poison makes commits that hold this title fail for their data.
+	poison string
+	// fail is returned by the next commits and accepts, one each.
+	fail []error
+	// gate, if set, blocks Accept until it can receive.
+	gate chan struct{}
+}
+
+func newMemory() *memory {
+	return &memory{
+		rows:   make(map[string]signalbox.Notification),
+		claims: make(map[string]signalbox.Claim),
+		once:   make(map[string]bool),
+		dead:   make(map[string]signalbox.DeadLetter),
+	}
+}
+
+func (m *memory) failNext() error {
+	if len(m.fail) == 0 {
+		return nil
+	}
+	err := m.fail[0]
+	m.fail = m.fail[1:]
+	return err
+}
+
+func (m *memory) Accept(_ context.Context, claims []signalbox.Claim, build func([]*signalbox.Claim) []signalbox.Message) error {
+	if m.gate != nil {
+		<-m.gate
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.failNext(); err != nil {
+		return err
+	}
+	m.commits++
+	earlier := make([]*signalbox.Claim, len(claims))
+	for i, c := range claims {
+		key := c.Origin + "\x00" + c.Key
+		if first, ok := m.claims[key]; ok {
+			earlier[i] = &first
+			continue
+		}
+		m.claims[key] = c
+	}
+	m.published = append(m.published, build(earlier)...)
+	return nil
+}
+
+func (m *memory) Commit(_ context.Context, c signalbox.Commit) ([]signalbox.Outcome, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.failNext(); err != nil {
+		return nil, err
+	}
+	for _, n := range c.Notifications {
+		if m.poison != "" && n.Payload.Title == m.poison {
+			return nil, errors.New("the data is bad")
+		}
+	}
+	m.commits++
+	outcomes := make([]signalbox.Outcome, 0, len(c.Notifications))
+	for _, n := range c.Notifications {
+		outcomes = append(outcomes, m.upsert(n))
+	}
+	repeated := make(map[string]bool)
+	for _, key := range c.Once {
+		repeated[key] = m.once[key]
+		m.once[key] = true
+	}
+	m.published = append(m.published, c.Messages...)
+	if c.Then != nil {
+		m.published = append(m.published, c.Then(outcomes, func(key string) bool { return repeated[key] })...)
+	}
+	for _, d := range c.DeadLetters {
+		m.dead[d.ID] = d
+	}
+	return outcomes, nil
+}
+
+func (m *memory) upsert(n signalbox.Notification) signalbox.Outcome {
+	key := n.ID
+	if n.Payload.Scope != "" {
+		key = n.User + "\x00" + n.Origin + "\x00" + n.Payload.Scope
+	}
+	old, there := m.rows[key]
+	if there && old.Revision >= n.Revision {
+		return signalbox.Outcome{Notification: old}
+	}
+	if there {
+		n.ID, n.Created, n.Updated = old.ID, old.Created, n.Revised()
+	}
+	m.rows[key] = n
+	return signalbox.Outcome{Notification: n, Changed: true}
+}
+
+// take returns the messages of a topic, and removes them.
+func (m *memory) take(topic string) []signalbox.Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var taken, rest []signalbox.Message
+	for _, message := range m.published {
+		if message.Topic == topic {
+			taken = append(taken, message)
+		} else {
+			rest = append(rest, message)
+		}
+	}
+	m.published = rest
+	return taken
+}
+
+// recorder keeps signals.
+type recorder struct {
+	mu      sync.Mutex
+	signals []signalbox.Signal
+}
+
+func (r *recorder) Signal(_ context.Context, signals ...signalbox.Signal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.signals = append(r.signals, signals...)
+}
+
+// usersStage routes a request to the users it names, or to all.
+type usersStage struct{ channels []string }
+
+func (usersStage) Name() string { return "recipients" }
+
+func (s usersStage) Process(_ context.Context, batch *signalbox.Batch) error {
+	for _, item := range batch.Live() {
+		users := item.Request.Recipients.EntityRefs
+		if item.Request.Recipients.Type == signalbox.RecipientsBroadcast {
+			users = []string{""}
+		}
+		for _, user := range users {
+			item.Routed = append(item.Routed, signalbox.Routed{
+				Notification: signalbox.Notification{
+					ID: signalbox.NotificationID(item.Request.ID, user), User: user, Origin: item.Request.Origin,
+					Created: item.Request.Created, Payload: item.Request.Payload,
+					RequestID: item.Request.ID, Revision: item.Revision,
+				},
+				Channels: s.channels,
+			})
+		}
+	}
+	return nil
+}
+
+// idle is a subscriber without messages: tests call the handlers themselves.
+type idle struct{}
+
+func (idle) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	ch := make(chan *message.Message)
+	go func() {
+		<-ctx.Done()
+		close(ch)
+	}()
+	return ch, nil
+}
+
+func (idle) Close() error { return nil }
+
+// lenient accepts whatever a processor leaves that has a title.
+type lenient struct{}
+
+func (lenient) Request(r *signalbox.SendRequest) error { return lenient{}.Payload(&r.Payload) }
+
+func (lenient) Payload(p *signalbox.Payload) error {
+	if p.Title == "" {
+		return errors.New("title is missing")
+	}
+	return nil
+}
+
+// bench is a pipeline on fakes.
+type bench struct {
+	*Pipeline
+	memory  *memory
+	signals *recorder
+	next    int64
+}
+
+func newBench(t *testing.T, change func(*Deps, *Config)) *bench {
+	t.Helper()
+	b := &bench{memory: newMemory(), signals: &recorder{}}
+	deps := Deps{
+		Subscribe: func(int) message.Subscriber { return idle{} },
+		Position: func(msg *message.Message) int64 {
+			var n int64
+			_ = json.Unmarshal([]byte(msg.Metadata.Get("position")), &n)
+			return n
+		},
+		Accepter: b.memory, Committer: b.memory, Signaler: b.signals,
+		Stages: []signalbox.Stage{usersStage{channels: []string{signalbox.ChannelWeb}}},
+		Rules:  lenient{},
+	}
+	config := Config{Patience: 5 * time.Second, ProcessorTimeout: 5 * time.Second}
+	if change != nil {
+		change(&deps, &config)
+	}
+	p, err := New(deps, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Pipeline = p
+	p.coalescer.start(1)
+	t.Cleanup(p.coalescer.close)
+	return b
+}
+
+// submit accepts requests and returns their receipts.
+func (b *bench) submit(t *testing.T, requests ...signalbox.SendRequest) []signalbox.Receipt {
+	t.Helper()
+	submitted, err := b.Submit(t.Context(), signalbox.Submission{Requests: requests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return submitted.Receipts
+}
+
+// process runs the handler on a message as the router would.
+func (b *bench) process(t *testing.T, m signalbox.Message) error {
+	t.Helper()
+	b.next++
+	position, err := json.Marshal(b.next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.processAt(t, m, string(position))
+}
+
+func (b *bench) processAt(t *testing.T, m signalbox.Message, position string) error {
+	t.Helper()
+	msg := message.NewMessage(watermill.NewUUID(), m.Payload)
+	msg.SetContext(t.Context())
+	msg.Metadata.Set("position", position)
+	for _, c := range b.consumers {
+		if c.topic == m.Topic {
+			return b.deliver(t.Context(), msg, c)
+		}
+	}
+	patience := b.config.Patience
+	if m.Topic == TopicRetry {
+		patience = b.config.ProcessorTimeout
+	}
+	return b.handle(t.Context(), msg, m.Topic, patience)
+}
+
+func request(title string, users ...string) signalbox.SendRequest {
+	r := signalbox.SendRequest{
+		Origin:     "ci",
+		Recipients: signalbox.Recipients{Type: signalbox.RecipientsEntity, EntityRefs: users},
+		Payload:    signalbox.Payload{Title: title, Severity: signalbox.SeverityNormal},
+	}
+	if len(users) == 0 {
+		r.Recipients = signalbox.Recipients{Type: signalbox.RecipientsBroadcast}
+	}
+	return r
+}

@@ -1,0 +1,264 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/signalbox/signalbox"
+)
+
+// work is one message on its way: its entries, and the batch made of them.
+type work struct {
+	entries []entry
+	batch   *signalbox.Batch
+}
+
+// handle processes one message of TopicNotifications or TopicRetry. A returned
+// error puts the message back: it means that the infrastructure failed. What is
+// wrong with single requests is settled in the commit.
+func (p *Pipeline) handle(ctx context.Context, msg *message.Message, topic string, patience time.Duration) error {
+	entries, err := decodeEnvelope(msg.Payload)
+	if err != nil {
+		return p.bury(ctx, msg, topic, err)
+	}
+	w := &work{entries: entries, batch: &signalbox.Batch{Patience: patience}}
+	position := p.deps.Position(msg)
+	for i := range entries {
+		e := &w.entries[i]
+		if e.Revision == 0 {
+			e.Revision = position*positionsPerMessage + int64(i)
+		}
+		w.batch.Items = append(w.batch.Items, &signalbox.Item{Request: e.Request, Revision: e.Revision})
+	}
+	if err := p.chain.process(ctx, w.batch); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err // interrupted: what failed, failed for that reason
+	}
+	p.metrics.processed.Add(float64(len(entries)))
+	return p.settle(ctx, w)
+}
+
+// settle commits the work as a whole; when the data of one request makes that
+// impossible, it commits request by request, so that only that one fails.
+func (p *Pipeline) settle(ctx context.Context, w *work) error {
+	err := p.commit(ctx, w)
+	if err == nil || signalbox.IsTransient(err) {
+		return err
+	}
+	if len(w.entries) == 1 {
+		return p.giveBack(ctx, w, err)
+	}
+	p.log.LogAttrs(ctx, slog.LevelWarn, "a batch could not be committed, trying its requests one by one", slog.Any("error", err))
+	for i := range w.entries {
+		single := &work{
+			entries: w.entries[i : i+1],
+			batch:   &signalbox.Batch{Items: w.batch.Items[i : i+1]},
+		}
+		err := p.commit(ctx, single)
+		if err != nil && !signalbox.IsTransient(err) {
+			err = p.giveBack(ctx, single, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveBack sets aside a single request whose commit failed because of its data.
+func (p *Pipeline) giveBack(ctx context.Context, w *work, cause error) error {
+	w.batch.Items[0].Err = nil
+	w.batch.Items[0].Fail("store", cause)
+	return p.commit(ctx, w)
+}
+
+// commit stores in one transaction what the items became: inbox rows, the
+// messages for channels and post processors, and the items that failed. Only
+// then are senders answered and signals emitted.
+func (p *Pipeline) commit(ctx context.Context, w *work) error {
+	c, err := p.plan(w)
+	if err != nil {
+		return err
+	}
+	outcomes, err := p.deps.Committer.Commit(ctx, c.commit)
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	p.announce(ctx, w, c, outcomes)
+	return nil
+}
+
+// plan is a commit, and how the items find their rows in it.
+type plan struct {
+	commit signalbox.Commit
+	// rowOf[i][j] is the row of w.batch.Items[i].Routed[j]; -1 without one.
+	rowOf [][]int
+	// deadLetters tells which items were given up.
+	deadLetters map[int]bool
+}
+
+func (p *Pipeline) plan(w *work) (*plan, error) {
+	c := &plan{rowOf: make([][]int, len(w.batch.Items)), deadLetters: make(map[int]bool)}
+	var inbox []signalbox.Notification
+	for i, item := range w.batch.Items {
+		if item.Err != nil {
+			if err := p.planFailure(c, i, w.entries[i], item); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		c.rowOf[i] = make([]int, len(item.Routed))
+		for j := range item.Routed {
+			c.rowOf[i][j] = -1
+			if item.Routed[j].To(signalbox.ChannelWeb) {
+				c.rowOf[i][j] = len(inbox)
+				inbox = append(inbox, item.Routed[j].Notification)
+			}
+		}
+	}
+	folded, index := rows(inbox)
+	for i := range c.rowOf {
+		for j, row := range c.rowOf[i] {
+			if row >= 0 {
+				c.rowOf[i][j] = index[row]
+			}
+		}
+	}
+	c.commit.Notifications = folded
+	p.planDeliveries(c, w)
+	return c, nil
+}
+
+func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item) error {
+	retry, dead, err := p.setAside(e, item.Stage, item.Err)
+	if err != nil {
+		return err
+	}
+	level := slog.LevelWarn
+	if retry != nil {
+		c.commit.Messages = append(c.commit.Messages, *retry)
+	} else {
+		level = slog.LevelError
+		c.commit.DeadLetters = append(c.commit.DeadLetters, *dead)
+		c.deadLetters[i] = true
+	}
+	p.log.LogAttrs(context.Background(), level, "a request failed",
+		slog.String("request", item.Request.ID), slog.String("origin", item.Request.Origin),
+		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+1),
+		slog.Bool("deadLetter", dead != nil), slog.Any("error", item.Err))
+	return nil
+}
+
+// announce answers the senders that wait and emits the signals. It runs after
+// the commit: nobody hears of what a rollback could take back.
+func (p *Pipeline) announce(ctx context.Context, w *work, c *plan, outcomes []signalbox.Outcome) {
+	var signals []signalbox.Signal
+	for _, outcome := range outcomes {
+		if !outcome.Changed {
+			continue
+		}
+		p.metrics.stored.Inc()
+		if signal, err := newNotificationSignal(&outcome.Notification); err == nil {
+			signals = append(signals, signal)
+		}
+	}
+	if len(signals) > 0 {
+		p.deps.Signaler.Signal(ctx, signals...)
+	}
+	now := p.now()
+	for i, item := range w.batch.Items {
+		if item.Err == nil {
+			p.metrics.latency.Observe(now.Sub(item.Request.Created).Seconds())
+		}
+		if w.entries[i].Waiter == "" || (item.Err != nil && !c.deadLetters[i]) {
+			continue
+		}
+		var made []signalbox.Notification
+		for _, row := range c.rowOf[i] {
+			if row >= 0 && len(made) < maxWaitedNotifications {
+				made = append(made, outcomes[row].Notification)
+			}
+		}
+		p.answer(w.entries[i], made, item.Err == nil)
+	}
+}
+
+// answer tells the sender that waits, here or on another instance.
+func (p *Pipeline) answer(e entry, made []signalbox.Notification, ok bool) {
+	if e.Waiter == p.instance {
+		p.waiters.resolve(e.Request.ID, made, ok)
+		return
+	}
+	if p.deps.Announcer == nil {
+		return
+	}
+	result := result{Waiter: e.Waiter, RequestID: e.Request.ID, OK: ok}
+	for _, n := range made {
+		result.Notifications = append(result.Notifications, storedFrom(n))
+	}
+	if payload, err := json.Marshal(result); err == nil {
+		p.deps.Announcer.Announce(payload)
+	}
+}
+
+// result tells another instance what became of a request.
+type result struct {
+	Waiter        string               `json:"waiter"`
+	RequestID     string               `json:"request"`
+	OK            bool                 `json:"ok"`
+	Notifications []storedNotification `json:"notifications,omitempty"`
+}
+
+// Announced takes what another instance announced.
+func (p *Pipeline) Announced(payload []byte) {
+	var r result
+	if err := json.Unmarshal(payload, &r); err != nil || r.Waiter != p.instance {
+		return
+	}
+	made := make([]signalbox.Notification, 0, len(r.Notifications))
+	for _, n := range r.Notifications {
+		made = append(made, n.notification())
+	}
+	p.waiters.resolve(r.RequestID, made, r.OK)
+}
+
+// newNotificationSignal tells the receivers of a notification of its current
+// revision.
+func newNotificationSignal(n *signalbox.Notification) (signalbox.Signal, error) {
+	body, err := json.Marshal(struct {
+		Action         string                  `json:"action"`
+		NotificationID string                  `json:"notification_id"`
+		Notification   *signalbox.Notification `json:"notification"`
+	}{signalbox.ActionNewNotification, n.ID, n})
+	if err != nil {
+		return signalbox.Signal{}, fmt.Errorf("signal: %w", err)
+	}
+	s := signalbox.Signal{Channel: signalbox.SignalChannelNotifications, Message: body, Broadcast: n.IsBroadcast()}
+	if !s.Broadcast {
+		s.Recipients = []string{n.User}
+	}
+	return s, nil
+}
+
+// bury keeps a message that cannot be read as a dead letter.
+func (p *Pipeline) bury(ctx context.Context, msg *message.Message, topic string, cause error) error {
+	p.metrics.deadLetters.WithLabelValues("decode").Inc()
+	p.log.LogAttrs(ctx, slog.LevelError, "a message cannot be read",
+		slog.String("topic", topic), slog.String("message", msg.UUID), slog.Any("error", cause))
+	_, err := p.deps.Committer.Commit(ctx, signalbox.Commit{DeadLetters: []signalbox.DeadLetter{{
+		ID: fmt.Sprintf("%s/%d", topic, p.deps.Position(msg)), Topic: topic, Payload: msg.Payload, Stage: "decode",
+		Error: errorText(cause), Attempts: 1, Created: p.now(), Died: p.now(),
+	}}})
+	if err != nil && !signalbox.IsTransient(err) {
+		err = errors.Join(err, cause)
+	}
+	return err
+}

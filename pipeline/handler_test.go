@@ -1,0 +1,387 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/signalbox/signalbox"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// one returns the only message of a topic.
+func (b *bench) one(t *testing.T, topic string) signalbox.Message {
+	t.Helper()
+	messages := b.memory.take(topic)
+	if len(messages) != 1 {
+		t.Fatalf("%d messages on %s, want 1", len(messages), topic)
+	}
+	return messages[0]
+}
+
+func (b *bench) titles() map[string]int {
+	titles := make(map[string]int)
+	for _, row := range b.memory.rows {
+		titles[row.Payload.Title]++
+	}
+	return titles
+}
+
+func TestAMessageProcessedTwiceChangesNothing(t *testing.T) {
+	b := newBench(t, func(d *Deps, _ *Config) {
+		d.Processors = []signalbox.Processor{&post{}}
+	})
+	b.submit(t, request("a", "user:default/jane", "user:default/joe"))
+	msg := b.one(t, TopicNotifications)
+	for range 2 {
+		if err := b.processAt(t, msg, "7"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(b.memory.rows); got != 2 {
+		t.Errorf("%d rows, want 2", got)
+	}
+	if got := len(b.signals.signals); got != 2 {
+		t.Errorf("%d signals, want 2", got)
+	}
+	if got := len(b.memory.take("post.audit")); got != 2 {
+		t.Errorf("%d deliveries, want 2", got)
+	}
+}
+
+func TestDeliveriesWithoutInboxHappenOnce(t *testing.T) {
+	b := newBench(t, func(d *Deps, _ *Config) {
+		d.Stages = []signalbox.Stage{usersStage{channels: []string{"Pager"}}}
+		d.Processors = []signalbox.Processor{&post{}}
+	})
+	b.submit(t, request("a", "user:default/jane"))
+	msg := b.one(t, TopicNotifications)
+	for range 2 {
+		if err := b.processAt(t, msg, "7"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.memory.rows) != 0 || len(b.signals.signals) != 0 {
+		t.Errorf("%d rows and %d signals for a user who switched the inbox off", len(b.memory.rows), len(b.signals.signals))
+	}
+	if got := len(b.memory.take("post.audit")); got != 1 {
+		t.Errorf("%d deliveries, want 1", got)
+	}
+}
+
+func TestSignalCarriesTheNotification(t *testing.T) {
+	b := newBench(t, nil)
+	b.submit(t, request("to one", "user:default/jane"))
+	b.submit(t, request("to all"))
+	for _, msg := range b.memory.take(TopicNotifications) {
+		if err := b.process(t, msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.signals.signals) != 2 {
+		t.Fatalf("%d signals, want 2", len(b.signals.signals))
+	}
+	one, all := b.signals.signals[0], b.signals.signals[1]
+	if diff := cmp.Diff([]string{"user:default/jane"}, one.Recipients); diff != "" || one.Broadcast {
+		t.Errorf("recipients: %s", diff)
+	}
+	if !all.Broadcast || len(all.Recipients) != 0 {
+		t.Errorf("broadcast signal: %+v", all)
+	}
+	var body struct {
+		Action         string `json:"action"`
+		NotificationID string `json:"notification_id"`
+		Notification   struct {
+			ID      string `json:"id"`
+			Payload struct {
+				Title string `json:"title"`
+			} `json:"payload"`
+		} `json:"notification"`
+	}
+	if err := json.Unmarshal(one.Message, &body); err != nil {
+		t.Fatal(err)
+	}
+	if body.Action != "new_notification" || body.NotificationID == "" || body.NotificationID != body.Notification.ID || body.Notification.Payload.Title != "to one" {
+		t.Errorf("signal body %s", one.Message)
+	}
+}
+
+// post is an after-storing processor that fails on demand.
+type post struct {
+	mu    sync.Mutex
+	seen  []string
+	err   error
+	panic bool
+}
+
+func (*post) Name() string { return "audit" }
+
+func (p *post) PostProcess(_ context.Context, n signalbox.Notification) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = append(p.seen, n.Payload.Title)
+	if p.panic {
+		panic("audit is broken")
+	}
+	return p.err
+}
+
+func TestPostProcessorFailuresAreRetriedThenBuried(t *testing.T) {
+	for name, broken := range map[string]*post{
+		"error": {err: errors.New("nope")},
+		"panic": {panic: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(d *Deps, c *Config) {
+				d.Processors = []signalbox.Processor{broken}
+				c.Retry.MaxAttempts = 3
+			})
+			b.submit(t, request("a", "user:default/jane"))
+			if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if err := b.process(t, b.one(t, "post.audit")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(broken.seen) != 3 {
+				t.Errorf("%d attempts, want 3", len(broken.seen))
+			}
+			if got := b.memory.take("post.audit"); len(got) != 0 {
+				t.Errorf("tried again after the last attempt")
+			}
+			if len(b.memory.dead) != 1 {
+				t.Fatalf("%d dead letters, want 1", len(b.memory.dead))
+			}
+			for _, dead := range b.memory.dead {
+				if dead.Stage != "audit" || dead.Attempts != 3 || dead.Topic != "post.audit" || dead.Error == "" || dead.Origin != "ci" {
+					t.Errorf("dead letter %+v", dead)
+				}
+				// A person's retry puts the payload back on the topic.
+				broken.err, broken.panic = nil, false
+				if err := b.process(t, signalbox.Message{Topic: dead.Topic, Payload: dead.Payload}); err != nil {
+					t.Fatal(err)
+				}
+				if len(broken.seen) != 4 {
+					t.Error("the dead letter cannot be redriven")
+				}
+			}
+			if len(b.memory.rows) != 1 {
+				t.Error("the inbox row is missing")
+			}
+		})
+	}
+}
+
+// faulty fails, panics or hangs in PreProcess by title.
+type faulty struct{ release chan struct{} }
+
+func (*faulty) Name() string { return "faulty" }
+
+func (f *faulty) PreProcess(ctx context.Context, n *signalbox.Notification) (bool, error) {
+	switch n.Payload.Title {
+	case "fails":
+		return true, errors.New("cannot")
+	case "panics":
+		panic("oops")
+	case "hangs":
+		n.Payload.Title = "written late" // the race detector watches
+		<-f.release
+		return true, nil
+	case "final":
+		return true, signalbox.Permanent(errors.New("never"))
+	case "dropped":
+		return false, nil
+	case "emptied":
+		n.Payload.Title = ""
+	case "changed":
+		n.Payload.Title, n.ID, n.User, n.Origin = "was changed", "x", "user:default/mallory", "other"
+	}
+	return true, nil
+}
+
+func TestAFaultyItemLeavesTheOthersAlone(t *testing.T) {
+	f := &faulty{release: make(chan struct{})}
+	defer close(f.release)
+	b := newBench(t, func(d *Deps, c *Config) {
+		d.Processors = []signalbox.Processor{f}
+		c.Patience = 50 * time.Millisecond
+		c.ProcessorTimeout = 50 * time.Millisecond
+		c.Retry.MaxAttempts = 2
+	})
+	b.submit(t, request("good", "user:default/jane"), request("fails", "user:default/jane"),
+		request("panics", "user:default/jane"), request("hangs", "user:default/jane"),
+		request("final", "user:default/jane"), request("dropped", "user:default/jane"),
+		request("emptied", "user:default/jane"), request("changed", "user:default/jane"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"good": 1, "was changed": 1}, b.titles()); diff != "" {
+		t.Error(diff)
+	}
+	for _, row := range b.memory.rows {
+		if row.User != "user:default/jane" || row.Origin != "ci" || len(row.ID) != 36 {
+			t.Errorf("a processor changed the identity: %+v", row)
+		}
+	}
+	if len(b.memory.dead) != 2 { // final and emptied
+		t.Errorf("%d dead letters at once, want 2", len(b.memory.dead))
+	}
+	again := b.memory.take(TopicRetry)
+	if len(again) != 3 {
+		t.Fatalf("%d set aside, want 3", len(again))
+	}
+	for _, msg := range again {
+		entries, err := decodeEnvelope(msg.Payload)
+		if err != nil || len(entries) != 1 || entries[0].Attempt != 1 || entries[0].Revision == 0 {
+			t.Fatalf("retry message: %+v, %v", entries, err)
+		}
+		if hung := entries[0].Request.Payload.Title == "hangs"; hung != (msg.Delay == 0) && hung {
+			t.Errorf("an item that only left its batch waits %s", msg.Delay)
+		}
+		if err := b.process(t, msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.memory.take(TopicRetry); len(got) != 0 {
+		t.Errorf("%d tried again beyond MaxAttempts", len(got))
+	}
+	stages := map[string]int{}
+	for _, dead := range b.memory.dead {
+		stages[dead.Stage]++
+	}
+	if diff := cmp.Diff(map[string]int{"faulty": 5}, stages); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// editor changes requests in the options phase.
+type editor struct{}
+
+func (editor) Name() string { return "editor" }
+
+func (editor) ProcessOptions(_ context.Context, r *signalbox.SendRequest) error {
+	if r.Payload.Title == "fails" {
+		return errors.New("cannot")
+	}
+	r.Payload.Title += "!"
+	r.Recipients.EntityRefs = append(r.Recipients.EntityRefs, "user:default/boss")
+	r.ID, r.Origin = "other", "other"
+	return nil
+}
+
+func TestOptionsPhase(t *testing.T) {
+	b := newBench(t, func(d *Deps, _ *Config) { d.Processors = []signalbox.Processor{editor{}} })
+	b.submit(t, request("a", "user:default/jane"), request("fails", "user:default/jane"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"a!": 2}, b.titles()); diff != "" {
+		t.Error(diff)
+	}
+	for _, row := range b.memory.rows {
+		if row.Origin != "ci" || row.RequestID == "other" {
+			t.Errorf("a processor changed the identity: %+v", row)
+		}
+	}
+	if got := len(b.memory.take(TopicRetry)); got != 1 {
+		t.Errorf("%d set aside, want 1", got)
+	}
+}
+
+func TestABadRequestInABatchHurtsOnlyItself(t *testing.T) {
+	b := newBench(t, func(_ *Deps, c *Config) { c.Retry.MaxAttempts = 1 })
+	b.memory.poison = "bad"
+	b.submit(t, request("a", "user:default/jane"), request("bad", "user:default/jane"), request("b", "user:default/jane"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"a": 1, "b": 1}, b.titles()); diff != "" {
+		t.Error(diff)
+	}
+	if len(b.memory.dead) != 1 {
+		t.Fatalf("%d dead letters, want 1", len(b.memory.dead))
+	}
+	for _, dead := range b.memory.dead {
+		if dead.Stage != "store" {
+			t.Errorf("stage %q", dead.Stage)
+		}
+	}
+}
+
+func TestInfrastructureFailurePutsTheMessageBack(t *testing.T) {
+	b := newBench(t, nil)
+	b.submit(t, request("a", "user:default/jane"))
+	msg := b.one(t, TopicNotifications)
+	b.memory.fail = []error{signalbox.Transient(errors.New("connection refused"))}
+	if err := b.processAt(t, msg, "3"); !signalbox.IsTransient(err) {
+		t.Fatalf("error %v, want a transient one", err)
+	}
+	if len(b.memory.rows)+len(b.signals.signals)+len(b.memory.dead)+len(b.memory.published) != 0 {
+		t.Error("something was made although the commit failed")
+	}
+	if err := b.processAt(t, msg, "3"); err != nil || len(b.memory.rows) != 1 {
+		t.Errorf("second time: %v, %d rows", err, len(b.memory.rows))
+	}
+}
+
+func TestUnreadableMessagesAreBuried(t *testing.T) {
+	b := newBench(t, nil)
+	for i, payload := range []string{"", "{", `{"v":2,"entries":[{}]}`, `{"v":1,"entries":[]}`} {
+		if err := b.process(t, signalbox.Message{Topic: TopicNotifications, Payload: []byte(payload)}); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.memory.dead) != i+1 {
+			t.Errorf("%q was not kept", payload)
+		}
+	}
+}
+
+func TestRevisionsOfAScopeInOneMessage(t *testing.T) {
+	b := newBench(t, nil)
+	first, second := request("first", "user:default/jane"), request("second", "user:default/jane")
+	first.Payload.Scope, second.Payload.Scope = "build", "build"
+	receipts := b.submit(t, first, second)
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.memory.rows) != 1 {
+		t.Fatalf("%d rows, want 1", len(b.memory.rows))
+	}
+	for _, row := range b.memory.rows {
+		if row.Payload.Title != "second" || row.ID != signalbox.NotificationID(receipts[0].ID, "user:default/jane") || row.Updated.IsZero() {
+			t.Errorf("row %+v", row)
+		}
+	}
+}
+
+func TestRowsFold(t *testing.T) {
+	at := func(minute int) time.Time { return time.Date(2026, 1, 1, 0, minute, 0, 0, time.UTC) }
+	n := func(id, user, scope string, revision int64) signalbox.Notification {
+		return signalbox.Notification{
+			ID: id, User: user, Origin: "ci", Revision: revision, Created: at(int(revision)),
+			Payload: signalbox.Payload{Title: fmt.Sprint(revision), Scope: scope},
+		}
+	}
+	folded, index := rows([]signalbox.Notification{
+		n("a", "jane", "s", 2), n("b", "joe", "s", 1), n("c", "jane", "", 3),
+		n("d", "jane", "s", 1), n("e", "jane", "s", 4), n("f", "jane", "", 5),
+	})
+	if diff := cmp.Diff([]int{0, 1, 2, 0, 0, 3}, index); diff != "" {
+		t.Error(diff)
+	}
+	want := n("d", "jane", "s", 4)
+	want.Created, want.Updated = at(1), at(4)
+	if diff := cmp.Diff(want, folded[0]); diff != "" {
+		t.Error(diff)
+	}
+}

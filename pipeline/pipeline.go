@@ -1,0 +1,286 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/channels"
+)
+
+// Deps are what the pipeline works with. All are required unless noted.
+type Deps struct {
+	// Subscribe returns a new subscriber for one consumer of a topic. batch is
+	// how many messages it may hold leased at a time.
+	Subscribe func(batch int) message.Subscriber
+	// Position returns the position in the queue of a message that a subscriber
+	// handed out: unique, and higher for what was published later.
+	Position  func(*message.Message) int64
+	Accepter  signalbox.Accepter
+	Committer signalbox.Committer
+	Signaler  signalbox.Signaler
+	// Announcer reaches the other instances; nil if there are none.
+	Announcer Announcer
+
+	// Stages are the built-in steps. They run between the options phase and the
+	// per-recipient phase of the processors.
+	Stages []signalbox.Stage
+	// Processors are the custom steps, in order; may be empty.
+	Processors []signalbox.Processor
+	// Channels are the outside channels; may be empty.
+	Channels []channels.Channel
+	// Rules checks what custom processors leave behind.
+	Rules Rules
+
+	// Registerer defaults to a registry of its own.
+	Registerer prometheus.Registerer
+	// Logger defaults to discarding.
+	Logger *slog.Logger
+}
+
+// Announcer tells every other instance something; their pipelines get it by
+// [Pipeline.Announced]. Announcements may be lost.
+type Announcer interface {
+	Announce(payload []byte)
+}
+
+// Config tunes the pipeline. The zero value has the defaults.
+type Config struct {
+	// Consumers is how many messages of TopicNotifications are processed at a
+	// time. Defaults to 2.
+	Consumers int
+	// RetryConsumers is the same for TopicRetry. Defaults to 4.
+	RetryConsumers int
+	// DeliveryConsumers is the same for each channel and post processor.
+	// Defaults to 4.
+	DeliveryConsumers int
+	// Committers is how many commits of accepted requests are under way at a
+	// time. Defaults to 1: more of them make smaller commits.
+	Committers int
+	// Patience is how long custom processors may take for a batch before slow
+	// items are set aside. Defaults to 1s.
+	Patience time.Duration
+	// ProcessorTimeout bounds a call of a custom processor or channel for an
+	// item on its own. It must be shorter than the queue's lease. Defaults to
+	// 20s.
+	ProcessorTimeout time.Duration
+	// AcceptTimeout bounds the commit of accepted requests. Defaults to 10s.
+	AcceptTimeout time.Duration
+	// CloseTimeout bounds how long Close waits for messages in work. Defaults to
+	// 15s.
+	CloseTimeout time.Duration
+	// Retry says when what failed is tried again.
+	Retry RetryPolicy
+}
+
+// leaseBatch is how many messages a consumer of TopicNotifications leases at a
+// time; other consumers lease one, because their messages may take as long as
+// the lease lasts.
+const leaseBatch = 16
+
+func (c Config) withDefaults() Config {
+	positive := func(n *int, otherwise int) {
+		if *n <= 0 {
+			*n = otherwise
+		}
+	}
+	lasting := func(d *time.Duration, otherwise time.Duration) {
+		if *d <= 0 {
+			*d = otherwise
+		}
+	}
+	positive(&c.Consumers, 2)
+	positive(&c.RetryConsumers, 4)
+	positive(&c.DeliveryConsumers, 4)
+	positive(&c.Committers, 1)
+	lasting(&c.Patience, time.Second)
+	lasting(&c.ProcessorTimeout, 20*time.Second)
+	lasting(&c.AcceptTimeout, 10*time.Second)
+	lasting(&c.CloseTimeout, 15*time.Second)
+	c.Retry = c.Retry.withDefaults()
+	return c
+}
+
+// Pipeline takes send requests to inboxes and channels. It implements
+// [signalbox.Submitter].
+type Pipeline struct {
+	deps      Deps
+	config    Config
+	log       *slog.Logger
+	metrics   *metrics
+	instance  string
+	chain     chain
+	consumers []*consumer
+	coalescer *coalescer
+	waiters   *waiters
+	router    *message.Router
+	now       func() time.Time
+}
+
+// New makes a pipeline. It starts no goroutine; call [Pipeline.Run].
+func New(deps Deps, config Config) (*Pipeline, error) {
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	if deps.Registerer == nil {
+		deps.Registerer = prometheus.NewRegistry()
+	}
+	m, err := newMetrics(deps.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: metrics: %w", err)
+	}
+	p := &Pipeline{
+		deps:     deps,
+		config:   config.withDefaults(),
+		log:      deps.Logger,
+		metrics:  m,
+		instance: newID(),
+		waiters:  newWaiters(),
+		now:      func() time.Time { return time.Now().UTC() },
+	}
+	p.coalescer = newCoalescer(deps.Accepter, p.config.AcceptTimeout, m)
+	if err := p.compose(); err != nil {
+		return nil, err
+	}
+	p.router, err = message.NewRouter(message.RouterConfig{CloseTimeout: p.config.CloseTimeout},
+		watermill.NewSlogLoggerWithLevelMapping(deps.Logger, map[slog.Level]slog.Level{
+			// Watermill tells every message and every handler at info.
+			slog.LevelInfo: slog.LevelDebug,
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	p.route()
+	return p, nil
+}
+
+// compose builds the chain and the consumers of processors and channels.
+func (p *Pipeline) compose() error {
+	var (
+		names            []string
+		options, recipes []signalbox.Stage
+	)
+	for _, c := range p.deps.Channels {
+		names = append(names, c.Name())
+		p.consumers = append(p.consumers, channelConsumer(c))
+	}
+	for _, processor := range p.deps.Processors {
+		names = append(names, processor.Name())
+		phases := 0
+		if o, ok := processor.(signalbox.OptionsProcessor); ok {
+			options = append(options, newOptionsStage(o, p.deps.Rules))
+			phases++
+		}
+		if r, ok := processor.(signalbox.PreProcessor); ok {
+			recipes = append(recipes, newPreProcessStage(r, p.deps.Rules))
+			phases++
+		}
+		if o, ok := processor.(signalbox.PostProcessor); ok {
+			p.consumers = append(p.consumers, postConsumer(o))
+			phases++
+		}
+		if phases == 0 {
+			return fmt.Errorf("pipeline: processor %q has no phase: it needs ProcessOptions, PreProcess or PostProcess as in signalbox.OptionsProcessor, PreProcessor, PostProcessor", processor.Name())
+		}
+	}
+	if err := checkNames(names); err != nil {
+		return err
+	}
+	p.chain = append(append(append(p.chain, options...), p.deps.Stages...), recipes...)
+	return nil
+}
+
+// route adds the consumers of every topic to the Watermill router.
+func (p *Pipeline) route() {
+	add := func(topic string, consumers, batch int, handle func(context.Context, *message.Message) error) {
+		for i := range consumers {
+			p.router.AddConsumerHandler(fmt.Sprintf("%s-%d", topic, i), topic, p.deps.Subscribe(batch),
+				func(msg *message.Message) error { return p.guard(msg, handle) })
+		}
+	}
+	add(TopicNotifications, p.config.Consumers, leaseBatch, func(ctx context.Context, msg *message.Message) error {
+		return p.handle(ctx, msg, TopicNotifications, p.config.Patience)
+	})
+	add(TopicRetry, p.config.RetryConsumers, 1, func(ctx context.Context, msg *message.Message) error {
+		return p.handle(ctx, msg, TopicRetry, p.config.ProcessorTimeout)
+	})
+	for _, c := range p.consumers {
+		add(c.topic, p.config.DeliveryConsumers, 1, func(ctx context.Context, msg *message.Message) error {
+			return p.deliver(ctx, msg, c)
+		})
+	}
+}
+
+// guard counts the messages that go back to the queue. The router logs why.
+func (p *Pipeline) guard(msg *message.Message, handle func(context.Context, *message.Message) error) error {
+	err := protect(func() error { return handle(msg.Context(), msg) })
+	if err != nil {
+		p.metrics.redelivered.Inc()
+	}
+	return err
+}
+
+// Submit implements [signalbox.Submitter].
+func (p *Pipeline) Submit(ctx context.Context, s signalbox.Submission) (signalbox.Submitted, error) {
+	if len(s.Requests) == 0 {
+		return signalbox.Submitted{Receipts: []signalbox.Receipt{}, Done: true}, nil
+	}
+	waiting := ""
+	if s.Wait > 0 {
+		waiting = p.instance
+	}
+	pending, ids, err := newPending(s, waiting, p.now().Truncate(time.Microsecond))
+	if err != nil {
+		return signalbox.Submitted{}, err
+	}
+	var result *waiter
+	deadline := p.now().Add(s.Wait)
+	if waiting != "" {
+		result = p.waiters.expect(ids)
+		defer p.waiters.forget(ids)
+	}
+	if err := p.coalescer.submit(pending); err != nil {
+		return signalbox.Submitted{}, err
+	}
+	if pending.earlier != nil {
+		return pending.repeated()
+	}
+	p.metrics.accepted.Add(float64(len(s.Requests)))
+	submitted := signalbox.Submitted{Receipts: pending.receipts}
+	if result != nil {
+		submitted.Notifications, submitted.Done = p.waiters.await(ctx, result, ids, deadline.Sub(p.now()))
+	}
+	return submitted, nil
+}
+
+// Run processes messages until ctx is done or Close is called. It returns after
+// everything it started has ended.
+func (p *Pipeline) Run(ctx context.Context) error {
+	p.coalescer.start(p.config.Committers)
+	defer p.coalescer.close()
+	if err := p.router.Run(ctx); err != nil {
+		return fmt.Errorf("pipeline: %w", err)
+	}
+	return nil
+}
+
+// Running is closed once messages are being processed.
+func (p *Pipeline) Running() <-chan struct{} { return p.router.Running() }
+
+// Close refuses new submissions, stores those that wait, lets the messages in
+// work finish (up to [Config.CloseTimeout]), and leaves the others in the queue.
+func (p *Pipeline) Close() error {
+	p.coalescer.close()
+	if err := p.router.Close(); err != nil {
+		return fmt.Errorf("pipeline: %w", err)
+	}
+	return nil
+}
+
+var _ signalbox.Submitter = (*Pipeline)(nil)

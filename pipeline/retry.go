@@ -1,0 +1,111 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/signalbox/signalbox"
+)
+
+// RetryPolicy says how often and when what failed is tried again.
+type RetryPolicy struct {
+	// MaxAttempts is how often an item is tried in all before it becomes a dead
+	// letter. Defaults to 8.
+	MaxAttempts int
+	// Min and Max bound the delay before the next attempt: it grows from Min,
+	// doubling, up to Max, with full jitter. Default to 1s and 5m.
+	Min, Max time.Duration
+}
+
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	if p.MaxAttempts <= 0 {
+		p.MaxAttempts = 8
+	}
+	if p.Min <= 0 {
+		p.Min = time.Second
+	}
+	if p.Max <= 0 {
+		p.Max = 5 * time.Minute
+	}
+	p.Max = max(p.Max, p.Min)
+	return p
+}
+
+// decide says what becomes of an item after its failed'th failed attempt.
+func (p RetryPolicy) decide(err error, failed int) (delay time.Duration, again bool) {
+	if signalbox.IsPermanent(err) || failed >= p.MaxAttempts {
+		return 0, false
+	}
+	// Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"):
+	// what failed together does not come back together.
+	ceiling := p.Max
+	if shift := failed - 1; shift < 32 && p.Min<<shift > 0 {
+		ceiling = min(p.Max, p.Min<<shift)
+	}
+	delay = time.Duration(rand.Int64N(int64(ceiling) + 1))
+	if asked, ok := signalbox.RetryDelay(err); ok {
+		delay = max(delay, asked)
+	}
+	return delay, true
+}
+
+// setAside says what becomes of a request that failed: a message for another
+// attempt, or a dead letter. The entry carries its Revision.
+func (p *Pipeline) setAside(e entry, stage string, cause error) (*signalbox.Message, *signalbox.DeadLetter, error) {
+	e.Attempt++
+	delay, again := p.config.Retry.decide(cause, e.Attempt)
+	if e.Attempt == 1 && errors.Is(cause, signalbox.ErrPatience) {
+		delay = 0 // it only has to leave its batch
+	}
+	encoded, err := encodeEntry(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	payload := joinEntries([][]byte{encoded})[0]
+	if again {
+		p.metrics.retried.WithLabelValues(stage).Inc()
+		return &signalbox.Message{Topic: TopicRetry, ID: e.Request.ID, Payload: payload, Delay: delay}, nil, nil
+	}
+	attempts := e.Attempt
+	e.Attempt = 0 // a person's retry starts afresh
+	if encoded, err = encodeEntry(e); err != nil {
+		return nil, nil, err
+	}
+	p.metrics.deadLetters.WithLabelValues(stage).Inc()
+	return nil, &signalbox.DeadLetter{
+		ID: e.Request.ID + "/" + stage, Topic: TopicRetry, Payload: joinEntries([][]byte{encoded})[0],
+		Stage: stage, Error: errorText(cause), Attempts: attempts,
+		RequestID: e.Request.ID, Origin: e.Request.Origin,
+		Created: e.Request.Created, Died: p.now(),
+	}, nil
+}
+
+// maxErrorText bounds, in bytes, what is kept of an error.
+const maxErrorText = 4096
+
+// errorText makes an error fit to be stored: valid UTF-8, no NUL, bounded.
+func errorText(err error) string {
+	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "")
+	if len(text) > maxErrorText {
+		cut := maxErrorText
+		for cut > 0 && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		text = text[:cut] + "…"
+	}
+	return text
+}
+
+// protect turns a panic of fn into an error.
+func protect(fn func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return fn()
+}
