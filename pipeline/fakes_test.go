@@ -210,7 +210,7 @@ func newBench(t *testing.T, change func(*Deps, *Config)) *bench {
 	t.Helper()
 	b := &bench{memory: newMemory(), signals: &recorder{}}
 	deps := Deps{
-		Subscribe: func(int) message.Subscriber { return idle{} },
+		Subscribe: func() message.Subscriber { return idle{} },
 		Position: func(msg *message.Message) int64 {
 			var n int64
 			_ = json.Unmarshal([]byte(msg.Metadata.Get("position")), &n)

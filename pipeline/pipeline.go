@@ -16,9 +16,8 @@ import (
 
 // Deps are what the pipeline works with. All are required unless noted.
 type Deps struct {
-	// Subscribe returns a new subscriber for one consumer of a topic. batch is
-	// how many messages it may hold leased at a time.
-	Subscribe func(batch int) message.Subscriber
+	// Subscribe returns a new subscriber for one consumer of a topic.
+	Subscribe func() message.Subscriber
 	// Position returns the position in the queue of a message that a subscriber
 	// handed out: unique, and higher for what was published later.
 	Position  func(*message.Message) int64
@@ -78,11 +77,6 @@ type Config struct {
 	// Retry says when what failed is tried again.
 	Retry RetryPolicy
 }
-
-// leaseBatch is how many messages a consumer of TopicNotifications leases at a
-// time; other consumers lease one, because their messages may take as long as
-// the lease lasts.
-const leaseBatch = 16
 
 func (c Config) withDefaults() Config {
 	positive := func(n *int, otherwise int) {
@@ -198,20 +192,20 @@ func (p *Pipeline) compose() error {
 
 // route adds the consumers of every topic to the Watermill router.
 func (p *Pipeline) route() {
-	add := func(topic string, consumers, batch int, handle func(context.Context, *message.Message) error) {
+	add := func(topic string, consumers int, handle func(context.Context, *message.Message) error) {
 		for i := range consumers {
-			p.router.AddConsumerHandler(fmt.Sprintf("%s-%d", topic, i), topic, p.deps.Subscribe(batch),
+			p.router.AddConsumerHandler(fmt.Sprintf("%s-%d", topic, i), topic, p.deps.Subscribe(),
 				func(msg *message.Message) error { return p.guard(msg, handle) })
 		}
 	}
-	add(TopicNotifications, p.config.Consumers, leaseBatch, func(ctx context.Context, msg *message.Message) error {
+	add(TopicNotifications, p.config.Consumers, func(ctx context.Context, msg *message.Message) error {
 		return p.handle(ctx, msg, TopicNotifications, p.config.Patience)
 	})
-	add(TopicRetry, p.config.RetryConsumers, 1, func(ctx context.Context, msg *message.Message) error {
+	add(TopicRetry, p.config.RetryConsumers, func(ctx context.Context, msg *message.Message) error {
 		return p.handle(ctx, msg, TopicRetry, p.config.ProcessorTimeout)
 	})
 	for _, c := range p.consumers {
-		add(c.topic, p.config.DeliveryConsumers, 1, func(ctx context.Context, msg *message.Message) error {
+		add(c.topic, p.config.DeliveryConsumers, func(ctx context.Context, msg *message.Message) error {
 			return p.deliver(ctx, msg, c)
 		})
 	}

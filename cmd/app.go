@@ -1,0 +1,262 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/configs"
+	"github.com/signalbox/signalbox/pipeline"
+	"github.com/signalbox/signalbox/processors"
+	"github.com/signalbox/signalbox/storage"
+	"github.com/signalbox/signalbox/storage/bus"
+	"github.com/signalbox/signalbox/storage/database"
+	"github.com/signalbox/signalbox/storage/queue"
+	"github.com/signalbox/signalbox/web"
+	"github.com/signalbox/signalbox/web/auth"
+	"github.com/signalbox/signalbox/web/hub"
+)
+
+// app is a wired router.
+type app struct {
+	config configs.Config
+	log    *slog.Logger
+
+	db       *database.DB
+	queue    *queue.Queue
+	bus      *bus.Bus
+	store    *storage.Store
+	hub      *hub.Hub
+	pipeline *pipeline.Pipeline
+	server   *web.Server
+
+	// senderTokenPath is where the token of the local sender is; empty when
+	// service tokens are configured.
+	senderTokenPath string
+	lifecycle       lifecycle
+}
+
+// newApp opens the database, migrates it and wires everything. What it started
+// is stopped by [app.close], also after an error.
+func newApp(ctx context.Context, config configs.Config, e *extras, log *slog.Logger) (a *app, err error) {
+	a = &app{config: config, log: log, lifecycle: lifecycle{log: log}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	if err := a.openStorage(ctx, registry); err != nil {
+		return a, err
+	}
+	if a.hub, err = hub.New(hub.Config{Logger: log, Registerer: registry}); err != nil {
+		return a, err
+	}
+	signaler := &signals{hub: a.hub, bus: a.bus, log: log}
+	if err := a.wirePipeline(e, signaler, registry); err != nil {
+		return a, err
+	}
+	a.connectBus()
+	return a, a.wireServer(signaler, registry)
+}
+
+// openStorage opens the database and what stands on it.
+func (a *app) openStorage(ctx context.Context, registry *prometheus.Registry) (err error) {
+	a.db, err = database.Open(ctx, database.Config{
+		URL: a.config.Database.URL(), Logger: a.log,
+		// One lease or acknowledgement at a time for each consumer that is awake.
+		LeaserConns: a.config.Pipeline.Consumers + 4,
+	})
+	if err != nil {
+		return exitWith(exitUnavailable, err)
+	}
+	a.lifecycle.add("the database", func(context.Context) error { return a.db.Close() })
+	if _, err := a.db.Migrate(ctx); err != nil {
+		return err
+	}
+	a.queue, err = queue.New(a.db, queue.Config{Lease: a.config.Pipeline.Lease, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	if err := registry.Register(&depthCollector{queue: a.queue, log: a.log}); err != nil {
+		return err
+	}
+	if a.bus, err = bus.Open(a.db, bus.Config{OnListen: a.queue.WakeAll, Logger: a.log}); err != nil {
+		return err
+	}
+	a.lifecycle.add("the link to other instances", func(context.Context) error { return a.bus.Close() })
+	a.store, err = storage.New(a.db, a.queue, storage.Config{})
+	return err
+}
+
+func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *prometheus.Registry) (err error) {
+	names := []string{signalbox.ChannelWeb}
+	for _, channel := range e.channels {
+		names = append(names, channel.Name())
+	}
+	var resolver processors.Resolver = processors.UsersOnly{}
+	if e.resolver != nil {
+		resolver = e.resolver
+	}
+	stages := []signalbox.Stage{processors.NewRecipients(resolver, names)}
+	if e.decider != nil {
+		stages = append(stages, processors.NewSettings(e.decider, names))
+	}
+	c := a.config.Pipeline
+	a.pipeline, err = pipeline.New(pipeline.Deps{
+		Subscribe: a.queue.Subscriber, Position: queue.Position,
+		Accepter: a.store, Committer: a.store, Signaler: signaler,
+		Announcer:  announcer{a.bus},
+		Stages:     stages,
+		Processors: e.processors,
+		Channels:   e.channels,
+		Rules:      signalbox.Validator{},
+		Registerer: registry,
+		Logger:     a.log,
+	}, pipeline.Config{
+		Consumers: c.Consumers, RetryConsumers: c.RetryConsumers, DeliveryConsumers: c.DeliveryConsumers,
+		ProcessorTimeout: c.ProcessorTimeout,
+		CloseTimeout:     a.config.Shutdown.Timeout,
+		Retry:            pipeline.RetryPolicy{MaxAttempts: c.MaxAttempts, Min: c.Retry.Min, Max: c.Retry.Max},
+	})
+	return err
+}
+
+func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Registry) error {
+	tokens, err := a.serviceTokens()
+	if err != nil {
+		return err
+	}
+	authenticator, err := auth.NewStaticTokens(tokens)
+	if err != nil {
+		return exitWith(exitUsage, err)
+	}
+	config := web.Config{AllowedOrigins: a.allowedOrigins()}
+	if a.config.Auth.Guest.Enabled {
+		config.Guest = &web.Guest{User: a.config.Auth.Guest.User, Hosts: a.config.Auth.Guest.Hosts}
+	}
+	a.server, err = web.New(web.Deps{
+		Inbox: a.store, Submitter: a.pipeline, Signaler: signaler,
+		Authenticator: authenticator,
+		Signals: func(user func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
+			return a.hub.Handler(user)
+		},
+		Ready:      a.db.Ping,
+		Registerer: registry, Gatherer: registry,
+		Logger: a.log,
+	}, config)
+	return err
+}
+
+// serviceTokens are the configured ones, or the local sender's.
+func (a *app) serviceTokens() ([]auth.StaticToken, error) {
+	var tokens []auth.StaticToken
+	for _, t := range a.config.Backend.Auth.StaticTokens {
+		tokens = append(tokens, auth.StaticToken{Digest: auth.Digest(t.Hash), Subject: t.Subject, Plugins: t.Plugins})
+	}
+	if len(tokens) > 0 {
+		return tokens, nil
+	}
+	token, path, err := senderToken(a.config.Data)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := auth.ParseDigest(token)
+	if err != nil {
+		return nil, exitWith(exitUsage, fmt.Errorf("%s: %w", path, err))
+	}
+	a.senderTokenPath = path
+	return []auth.StaticToken{{Digest: digest, Subject: senderSubject}}, nil
+}
+
+// allowedOrigins are the configured ones, or the web application's.
+func (a *app) allowedOrigins() []string {
+	if origins := a.config.CORS.Origins; len(origins) > 0 {
+		return origins
+	}
+	if base, err := url.Parse(a.config.App.BaseURL); err == nil && base.Host != "" {
+		return []string{base.Scheme + "://" + base.Host}
+	}
+	return nil
+}
+
+// run serves on ln until ctx is done or something fails for good, and stops
+// everything in order.
+func (a *app) run(ctx context.Context, ln net.Listener, ready func()) error {
+	// What runs is not stopped by ctx itself but in its turn, by the lifecycle.
+	group, failed := errgroup.WithContext(context.Background())
+	background, stopBackground := context.WithCancel(context.Background())
+
+	group.Go(func() error { return a.pipeline.Run(context.Background()) })
+	a.lifecycle.add("notifications in work", func(context.Context) error { return a.pipeline.Close() })
+	group.Go(func() error { a.housekeeping(background); return nil })
+	a.lifecycle.add("housekeeping", func(context.Context) error { stopBackground(); return nil })
+	select {
+	case <-a.pipeline.Running():
+	case <-failed.Done():
+	}
+	group.Go(func() error { return a.server.Serve(ln) })
+	a.lifecycle.add("requests under way", a.server.Shutdown)
+	a.lifecycle.add("WebSocket clients", a.hub.Close)
+	if failed.Err() == nil {
+		ready()
+	}
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping", "timeout", a.config.Shutdown.Timeout)
+	case <-failed.Done():
+	}
+	err := a.close()
+	return errors.Join(group.Wait(), err)
+}
+
+// close stops what was started, last first.
+func (a *app) close() error { return a.lifecycle.stop(a.config.Shutdown.Timeout) }
+
+// onceKeysAge is how long marks of processed messages are kept. A message can
+// only come back while it is in the queue, which consumers keep short.
+const onceKeysAge = 30 * 24 * time.Hour
+
+// housekeeping removes what has expired: notifications once a day, claims once
+// an hour. Several instances doing so at once do no harm.
+func (a *app) housekeeping(ctx context.Context) {
+	const batch = 1000
+	sweep := func(what string, remove func(context.Context, time.Time, int) (int, error), age time.Duration) {
+		n, err := remove(ctx, time.Now().Add(-age), batch)
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("cannot remove expired "+what, "error", err)
+		} else if n > 0 {
+			a.log.Info("removed expired "+what, "count", n)
+		}
+	}
+	// The first round comes soon, for instances that never live a day, but not at
+	// once, for starts after a long outage: what waits on the queue goes first.
+	timer := time.NewTimer(5 * time.Minute)
+	defer timer.Stop()
+	for hour := 0; ; hour++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			timer.Reset(time.Hour)
+		}
+		sweep("idempotency keys", a.store.DeleteClaims, signalbox.IdempotencyWindow)
+		sweep("marks of processed messages", a.store.DeleteOnceKeys, onceKeysAge)
+		if hour%24 == 0 && a.config.Notifications.Retention > 0 {
+			sweep("notifications", a.store.DeleteExpired, a.config.Notifications.Retention)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+// Command example is Signalbox with a processor and a channel of its own: what an
+// adopter's main package looks like.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/cmd"
+)
+
+// shouty marks critical notifications before they are stored.
+type shouty struct{}
+
+func (shouty) Name() string { return "shouty" }
+
+func (shouty) PreProcess(_ context.Context, n *signalbox.Notification) (keep bool, err error) {
+	if n.Payload.Severity == signalbox.SeverityCritical {
+		n.Payload.Title = "‼ " + strings.TrimPrefix(n.Payload.Title, "‼ ")
+	}
+	return true, nil
+}
+
+// logbook is a channel that writes to the log.
+type logbook struct{}
+
+func (logbook) Name() string { return "Logbook" }
+
+func (logbook) Deliver(ctx context.Context, n signalbox.Notification) error {
+	slog.InfoContext(ctx, "logbook", "user", n.User, "title", n.Payload.Title)
+	return nil
+}
+
+func main() {
+	os.Exit(cmd.Main(cmd.WithProcessor(shouty{}), cmd.WithChannel(logbook{})))
+}

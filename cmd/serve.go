@@ -1,0 +1,107 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/signalbox/signalbox/configs"
+)
+
+func newServe(e *extras) *cobra.Command {
+	var f configFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the router",
+		Long: `Serve runs the router: HTTP API, WebSocket, pipeline. Without any configuration it
+listens on 127.0.0.1:7080, keeps its data in an embedded database in
+./signalbox-data, and is in guest (development) mode.
+
+SIGTERM and SIGINT stop it gracefully: what was accepted is finished or stays in the
+queue. A second signal stops it at once; nothing accepted is lost then either.`,
+		Example: `  signalbox serve
+  signalbox serve --config signalbox.yaml
+  signalbox serve --database postgres://signalbox@db.internal/signalbox`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			config, err := f.load(c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return serve(c.Context(), config, e, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	f.register(c)
+	return c
+}
+
+func serve(ctx context.Context, config configs.Config, e *extras, stdout, stderr io.Writer) error {
+	log := newLogger(config.Log, stderr)
+	// The address first: a second start by mistake should end before it touches
+	// the database.
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Listen)
+	if err != nil {
+		return exitWith(exitUsage, fmt.Errorf("cannot listen: %w", err))
+	}
+	a, err := newApp(ctx, config, e, log)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	if config.Auth.Guest.Enabled {
+		log.Warn("guest mode: everyone who reaches this address can read every inbox", "address", ln.Addr().String())
+	}
+	err = a.run(ctx, ln, func() { a.greet(stdout, ln.Addr()) })
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
+}
+
+// greet says where everything is, and how to send a first notification.
+func (a *app) greet(out io.Writer, address net.Addr) {
+	host, port, err := net.SplitHostPort(address.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	at := net.JoinHostPort(host, port)
+
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nSignalbox %s is running.\n\n", Version())
+	fmt.Fprintf(&b, "  API        http://%s/api/notifications\n", at)
+	fmt.Fprintf(&b, "  WebSocket  ws://%s/api/signals\n", at)
+	fmt.Fprintf(&b, "  Database   %s\n", a.config.Database)
+	if a.config.Auth.Guest.Enabled {
+		fmt.Fprintf(&b, "  Mode       guest (development): you are %s, or whom X-Signalbox-User names\n", a.config.Auth.Guest.User)
+	}
+	if a.senderTokenPath != "" {
+		fmt.Fprintf(&b, "  Token      %s\n", a.senderTokenPath)
+		fmt.Fprintf(&b, `
+Send a first notification:
+
+  curl http://%[1]s/api/notifications \
+    -H "Authorization: Bearer $(cat %[2]s)" \
+    -H "Content-Type: application/json" \
+    -d '{"recipients":{"type":"entity","entityRef":%[3]q},"payload":{"title":"Hello, Signalbox"}}'
+`, at, shellQuote(a.senderTokenPath), a.config.Auth.Guest.User)
+		if a.config.Auth.Guest.Enabled {
+			fmt.Fprintf(&b, "\nAnd read it:\n\n  curl http://%s/api/notifications\n", at)
+		}
+	}
+	fmt.Fprintln(&b)
+	_, _ = io.WriteString(out, b.String())
+}
+
+// shellQuote quotes a path for a POSIX shell if it needs it.
+func shellQuote(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%", r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

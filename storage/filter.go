@@ -1,0 +1,138 @@
+package storage
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/storage/database"
+)
+
+// statement is an SQL text in the making, with its arguments.
+type statement struct {
+	strings.Builder
+
+	dialect database.Dialect
+	args    []any
+	user    string
+}
+
+// newStatement starts a statement whose first parameter, $1, is the user: there
+// is no statement of an inbox without it.
+func (s *Store) newStatement(user string) *statement {
+	return &statement{dialect: s.db.Dialect, args: []any{user}, user: "$1"}
+}
+
+// arg adds an argument and returns its placeholder.
+func (s *statement) arg(value any) string {
+	s.args = append(s.args, value)
+	return "$" + strconv.Itoa(len(s.args))
+}
+
+// timeArg adds a time. PostgreSQL must be told the type where it is selected
+// rather than compared.
+func (s *statement) timeArg(t time.Time) string {
+	placeholder := s.arg(s.dialect.TimeArg(t))
+	if s.dialect == database.Postgres {
+		placeholder += "::timestamptz"
+	}
+	return placeholder
+}
+
+func (s *statement) write(parts ...string) {
+	for _, part := range parts {
+		s.WriteString(part)
+	}
+}
+
+// source is one of the two tables that an inbox is made of.
+type source struct {
+	// from is what follows FROM; $1 is the user.
+	from string
+	// where restricts it to the user's rows.
+	where string
+	// isRead and isSaved are conditions, notRead and notSaved their opposites.
+	isRead, notRead, isSaved, notSaved string
+	// columns are contentColumns followed by user_ref, read and saved.
+	columns string
+}
+
+var (
+	ownRows = source{
+		from: "notifications AS n", where: "n.user_ref = $1",
+		// Spelled as the partial indexes are.
+		isRead: "n.read IS NOT NULL", notRead: "n.read IS NULL",
+		isSaved: "n.saved IS NOT NULL", notSaved: "n.saved IS NULL",
+		columns: contentColumns + `, user_ref, read, saved`,
+	}
+	// A read mark counts only for the revision that it was made on.
+	broadcastRows = source{
+		from:   "broadcasts AS n LEFT JOIN broadcast_flags AS f ON f.user_ref = $1 AND f.broadcast_id = n.id",
+		where:  "1 = 1",
+		isRead: "(f.read IS NOT NULL AND f.read_revision >= n.revision)", notRead: "(f.read IS NULL OR f.read_revision < n.revision)",
+		isSaved: "f.saved IS NOT NULL", notSaved: "f.saved IS NULL",
+		columns: contentColumns + `, '' AS user_ref,
+	CASE WHEN f.read_revision >= n.revision THEN f.read END AS read, f.saved AS saved`,
+	}
+)
+
+// condition returns what follows WHERE for the rows of src that filter selects.
+// The filter must be one that selectsNothing does not know.
+func (s *statement) condition(src source, filter signalbox.Filter) string {
+	terms := []string{src.where}
+	add := func(parts ...string) { terms = append(terms, strings.Join(parts, "")) }
+	if len(filter.IDs) > 0 {
+		add(anyUUID(s.dialect, "n.id", s.arg(listArg(s.dialect, uuidsOf(filter.IDs)))))
+	}
+	if filter.Topic != "" {
+		add("n.topic = ", s.arg(filter.Topic))
+	}
+	if filter.Origin != "" {
+		add("n.origin = ", s.arg(filter.Origin))
+	}
+	if filter.Read != nil {
+		add(pick(*filter.Read, src.isRead, src.notRead))
+	}
+	if filter.Saved != nil {
+		add(pick(*filter.Saved, src.isSaved, src.notSaved))
+	}
+	if !filter.CreatedAfter.IsZero() {
+		add("n.revised >= ", s.timeArg(filter.CreatedAfter))
+	}
+	if filter.MinimumSeverity != "" {
+		add("n.severity >= ", s.arg(filter.MinimumSeverity.Rank()))
+	}
+	if filter.Search != "" {
+		// A function rather than LIKE: no character has a special meaning. The
+		// two databases name it differently.
+		function := "strpos"
+		if s.dialect == database.SQLite {
+			function = "instr"
+		}
+		add(function, "(n.search, ", s.arg(folded(filter.Search)), ") > 0")
+	}
+	return strings.Join(terms, " AND ")
+}
+
+// selectsNothing reports whether no row can match, because of values that can
+// be in no row and that PostgreSQL would refuse.
+func selectsNothing(filter signalbox.Filter) bool {
+	return len(filter.IDs) > 0 && len(uuidsOf(filter.IDs)) == 0 ||
+		!storable(filter.Topic) || !storable(filter.Origin) || !storable(filter.Search)
+}
+
+// searchText is what a search looks at: title and description, folded by
+// ourselves because SQLite folds ASCII only.
+func searchText(payload signalbox.Payload) string {
+	return folded(payload.Title + "\n" + payload.Description)
+}
+
+func folded(s string) string { return strings.ToLower(s) }
+
+func pick[T any](condition bool, yes, no T) T {
+	if condition {
+		return yes
+	}
+	return no
+}

@@ -1,0 +1,77 @@
+// Package storage keeps the inbox, the commits of the pipeline and the accepted
+// submissions on PostgreSQL and SQLite. [Store] implements the root package's
+// seams signalbox.Inbox, signalbox.Committer and signalbox.Accepter.
+//
+// It imports the root package and storage/database. The queue comes in as a
+// [Publisher], so that messages are published in the transaction that stores
+// what they tell of.
+//
+// Locks are always taken in one order, so that transactions wait for each other
+// and do not deadlock: counts of users (sorted, the broadcasts' ” first), rows
+// of broadcasts, rows of notifications (sorted by user, origin, scope), dead
+// letters, messages.
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/storage/database"
+)
+
+// Publisher is what the store needs of the queue. storage/queue implements it.
+type Publisher interface {
+	// PublishTx stores messages in a transaction of the store and tells nobody.
+	PublishTx(ctx context.Context, tx *sql.Tx, msgs ...signalbox.Message) error
+	// Publish stores messages durably, and wakes their consumers after that.
+	Publish(ctx context.Context, msgs ...signalbox.Message) error
+	// Wake tells consumers that messages were committed; a topic occurs once per
+	// message. It must not block.
+	Wake(topics ...string)
+}
+
+// Config tunes a [Store]. The zero value is good for production.
+type Config struct {
+	// Now gives the time of read and saved marks and of claims. Defaults to
+	// [time.Now].
+	Now func() time.Time
+}
+
+// Store is the storage of a router. It is safe for concurrent use, and starts no
+// goroutine.
+type Store struct {
+	db    *database.DB
+	queue Publisher
+	now   func() time.Time
+
+	// read and write keep prepared statements where the driver does not.
+	read, write statements
+}
+
+var (
+	_ signalbox.Inbox     = (*Store)(nil)
+	_ signalbox.Committer = (*Store)(nil)
+	_ signalbox.Accepter  = (*Store)(nil)
+)
+
+// New returns a store on a migrated database. db stays the caller's to close.
+func New(db *database.DB, queue Publisher, config Config) (*Store, error) {
+	if db == nil {
+		return nil, errors.New("storage: a database is required")
+	}
+	if queue == nil {
+		return nil, errors.New("storage: a queue is required")
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	prepare := db.Dialect == database.SQLite
+	return &Store{
+		db: db, queue: queue, now: config.Now,
+		read:  statements{db: db.Reader, prepare: prepare},
+		write: statements{db: db.Writer, prepare: prepare},
+	}, nil
+}
