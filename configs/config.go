@@ -1,0 +1,189 @@
+package configs
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is the whole configuration. Each field names its key in the files;
+// [Default] has the defaults.
+type Config struct {
+	// Listen is the address that the HTTP server binds ("listen"), host:port.
+	// Without a host it is every interface; port 0 picks a free one.
+	// Defaults to 127.0.0.1:7080.
+	Listen string
+	// Data is the directory for what is kept on disk ("data"). It is made if it
+	// is missing. Defaults to ./signalbox-data.
+	Data string
+	// Database is where notifications are kept ("database").
+	// Defaults to the SQLite file signalbox.db in Data.
+	Database Database
+
+	Log      Log
+	Shutdown Shutdown
+	Auth     Auth
+	CORS     CORS
+	Pipeline Pipeline
+
+	// The sections below are shared with Backstage's app-config.yaml.
+
+	App           App
+	Backend       Backend
+	Notifications Notifications
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	// Level is the least severe level that is logged ("log.level"): debug, info,
+	// warn or error. Defaults to info.
+	Level slog.Level
+	// Format is the form of a line ("log.format"). Defaults to text.
+	Format LogFormat
+}
+
+// LogFormat is the form of log lines.
+type LogFormat string
+
+// The forms of log lines.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Shutdown bounds a graceful stop.
+type Shutdown struct {
+	// Timeout is how long a stop may take before what is left is cut off
+	// ("shutdown.timeout"). Nothing accepted is lost then: it is continued on
+	// the next start. Between 1s and 1h. Defaults to 20s.
+	Timeout time.Duration
+}
+
+// Auth is Signalbox's part of who may do what. Backstage's part, which has the
+// service tokens, is [BackendAuth].
+type Auth struct {
+	Guest Guest
+}
+
+// Guest is the development mode, in which everyone who reaches the server may
+// send, and is signed in as whom they like.
+type Guest struct {
+	// Enabled turns guest mode on ("auth.guest.enabled"). When it is not set, it
+	// is on only where the server is out of the reach of others: Listen is a
+	// loopback address, and no base URL names a public host.
+	Enabled bool
+	// User is who a guest is ("auth.guest.user"), a user entity reference.
+	// Defaults to user:default/guest.
+	User string
+	// Hosts are names in the Host header that guest mode answers to, besides
+	// loopback ones ("auth.guest.hosts"). Others are refused, so that no web page
+	// can reach a developer's server through a name of its own. Without port.
+	// Defaults to none.
+	Hosts []string
+}
+
+// CORS says which web pages of other origins may call the API.
+type CORS struct {
+	// Origins are scheme://host[:port], or "*" for all, which guest mode does
+	// not allow ("cors.origins"). Defaults to the origin of app.baseUrl.
+	Origins []string
+}
+
+// Pipeline tunes the processing of send requests.
+type Pipeline struct {
+	// Consumers is how many messages are processed at a time
+	// ("pipeline.consumers"). 1 to 64. Defaults to 2.
+	Consumers int
+	// RetryConsumers is the same for what is tried again
+	// ("pipeline.retryConsumers"). 1 to 64. Defaults to 4.
+	RetryConsumers int
+	// DeliveryConsumers is the same for each channel and each processor that
+	// runs after storing ("pipeline.deliveryConsumers"). 1 to 64. Defaults to 4.
+	DeliveryConsumers int
+	// MaxAttempts is how often a thing is tried in all before it becomes a dead
+	// letter ("pipeline.maxAttempts"). 1 to 100. Defaults to 8.
+	MaxAttempts int
+	// Lease is how long a consumer may work on a message before another takes
+	// it over ("pipeline.lease"). Between 5s and 1h. Defaults to 30s.
+	Lease time.Duration
+	// ProcessorTimeout bounds one call of a processor or channel
+	// ("pipeline.processorTimeout"). Shorter than Lease. Defaults to 20s.
+	ProcessorTimeout time.Duration
+	Retry            Retry
+}
+
+// Retry says when what failed is tried again: after a delay that grows from Min,
+// doubling, up to Max.
+type Retry struct {
+	// Min is the first delay ("pipeline.retry.min"). At least 10ms.
+	// Defaults to 1s.
+	Min time.Duration
+	// Max is the longest delay ("pipeline.retry.max"). At least Min, at most
+	// 24h. Defaults to 5m.
+	Max time.Duration
+}
+
+// App is what Signalbox reads of Backstage's "app" section.
+type App struct {
+	// BaseURL is where the web application is ("app.baseUrl"); relative links of
+	// notifications are resolved against it. No trailing slash. Defaults to none.
+	BaseURL string
+}
+
+// Backend is what Signalbox reads of Backstage's "backend" section.
+type Backend struct {
+	// BaseURL is where clients reach this server ("backend.baseUrl"). No
+	// trailing slash. Defaults to http:// and the address that it listens on.
+	BaseURL string
+	Auth    BackendAuth
+}
+
+// BackendAuth holds the credentials of services.
+type BackendAuth struct {
+	// StaticTokens are the entries of type static in
+	// "backend.auth.externalAccess". Defaults to none.
+	StaticTokens []StaticToken
+}
+
+// StaticToken is a fixed bearer token of a service.
+type StaticToken struct {
+	// Hash is of options.token, or options.tokenHash itself.
+	Hash TokenHash
+	// Subject is who the token speaks for ("options.subject"). It becomes the
+	// origin of what is sent with it, verbatim.
+	Subject string
+	// Plugins are the Backstage plugins that the token is restricted to
+	// ("accessRestrictions[].plugin"). Defaults to no restriction.
+	Plugins []string
+}
+
+// Notifications is what Signalbox reads of Backstage's "notifications" section.
+type Notifications struct {
+	// Retention is how long a notification is kept after its last revision
+	// ("notifications.retention"); 0, which is false in the file, keeps it
+	// forever. At least 1m. Defaults to 365 days.
+	Retention time.Duration
+}
+
+// Default returns the configuration of a server that nothing was configured
+// for.
+func Default() Config {
+	const data = "./signalbox-data"
+	return Config{
+		Listen:   "127.0.0.1:7080",
+		Data:     data,
+		Database: SQLiteIn(data),
+		Log:      Log{Level: slog.LevelInfo, Format: LogText},
+		Shutdown: Shutdown{Timeout: 20 * time.Second},
+		Auth:     Auth{Guest: Guest{Enabled: true, User: "user:default/guest"}},
+		Pipeline: Pipeline{
+			Consumers:         2,
+			RetryConsumers:    4,
+			DeliveryConsumers: 4,
+			MaxAttempts:       8,
+			Lease:             30 * time.Second,
+			ProcessorTimeout:  20 * time.Second,
+			Retry:             Retry{Min: time.Second, Max: 5 * time.Minute},
+		},
+		Notifications: Notifications{Retention: 365 * day},
+	}
+}

@@ -1,0 +1,254 @@
+package configs
+
+import (
+	"errors"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/signalbox/signalbox"
+)
+
+// key is one thing that can be configured.
+type key struct {
+	path string
+	// structured keys hold lists of sections and the like, which environment
+	// variables and flags give as YAML.
+	structured bool
+	// read sets the key in c. It is not called for null.
+	read func(r *reader, c *Config, n *node, path string)
+}
+
+// Keys lists the paths of all keys, in the order of the documentation.
+func Keys() []string {
+	all := keys()
+	paths := make([]string, len(all))
+	for i, k := range all {
+		paths[i] = k.path
+	}
+	return paths
+}
+
+// keys is the one list of what can be configured: reading, environment
+// variables, suggestions and the documentation's test follow it.
+func keys() []key {
+	return []key{
+		{path: "listen", read: value(asText, func(c *Config) *string { return &c.Listen })},
+		{path: "data", read: value(asText, func(c *Config) *string { return &c.Data })},
+		{path: "database", read: readDatabase},
+
+		{path: "log.level", read: value(asLevel, func(c *Config) *slog.Level { return &c.Log.Level })},
+		{path: "log.format", read: value(asFormat, func(c *Config) *LogFormat { return &c.Log.Format })},
+
+		{path: "shutdown.timeout", read: duration(func(c *Config) *time.Duration { return &c.Shutdown.Timeout })},
+
+		{path: "auth.guest.enabled", read: value(asBool, func(c *Config) *bool { return &c.Auth.Guest.Enabled })},
+		{path: "auth.guest.user", read: value(asUser, func(c *Config) *string { return &c.Auth.Guest.User })},
+		{path: "auth.guest.hosts", read: list(strings.ToLower, func(c *Config) *[]string { return &c.Auth.Guest.Hosts })},
+
+		{path: "cors.origins", read: list(asOrigin, func(c *Config) *[]string { return &c.CORS.Origins })},
+
+		{path: "pipeline.consumers", read: value(asInt, func(c *Config) *int { return &c.Pipeline.Consumers })},
+		{path: "pipeline.retryConsumers", read: value(asInt, func(c *Config) *int { return &c.Pipeline.RetryConsumers })},
+		{path: "pipeline.deliveryConsumers", read: value(asInt, func(c *Config) *int { return &c.Pipeline.DeliveryConsumers })},
+		{path: "pipeline.maxAttempts", read: value(asInt, func(c *Config) *int { return &c.Pipeline.MaxAttempts })},
+		{path: "pipeline.lease", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.Lease })},
+		{path: "pipeline.processorTimeout", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.ProcessorTimeout })},
+		{path: "pipeline.retry.min", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.Retry.Min })},
+		{path: "pipeline.retry.max", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.Retry.Max })},
+
+		{path: "app.baseUrl", read: value(asBaseURL, func(c *Config) *string { return &c.App.BaseURL })},
+		{path: "backend.baseUrl", read: value(asBaseURL, func(c *Config) *string { return &c.Backend.BaseURL })},
+		{path: "backend.auth.externalAccess", structured: true, read: readExternalAccess},
+
+		{path: "notifications.retention", structured: true, read: readRetention},
+		{path: "notifications.defaultSettings", structured: true, read: notYet},
+		{path: "notifications.processors", structured: true, read: notYet},
+	}
+}
+
+// value reads a scalar into a field.
+func value[T any](parse func(string) (T, error), into func(*Config) *T) func(*reader, *Config, *node, string) {
+	return func(r *reader, c *Config, n *node, path string) {
+		text, ok := r.text(n, path)
+		if !ok {
+			return
+		}
+		parsed, err := parse(strings.TrimSpace(text))
+		if err != nil {
+			r.fail(n, path, err.Error())
+			return
+		}
+		*into(c) = parsed
+	}
+}
+
+// list reads texts into a field, each in its normal form.
+func list(normal func(string) string, into func(*Config) *[]string) func(*reader, *Config, *node, string) {
+	return func(r *reader, c *Config, n *node, path string) {
+		items, ok := r.list(n, path)
+		if !ok {
+			return
+		}
+		for i := range items {
+			items[i] = normal(items[i])
+		}
+		*into(c) = items
+	}
+}
+
+// duration reads a duration, as text or as Backstage's object, into a field.
+func duration(into func(*Config) *time.Duration) func(*reader, *Config, *node, string) {
+	return func(r *reader, c *Config, n *node, path string) {
+		if d, ok := r.duration(n, path); ok {
+			*into(c) = d
+		}
+	}
+}
+
+func (r *reader) duration(n *node, path string) (time.Duration, bool) {
+	// {$env: NAME} is text, too.
+	if n.kind == mapping && (len(n.fields) != 1 || !strings.HasPrefix(n.fields[0].key, "$")) {
+		return r.durationObject(n, path)
+	}
+	text, ok := r.text(n, path)
+	if !ok {
+		return 0, false
+	}
+	d, err := ParseDuration(text)
+	if err != nil {
+		r.fail(n, path, err.Error())
+		return 0, false
+	}
+	return d, true
+}
+
+// durationObject reads {days: 2, hours: 12}. Its parts are put together as text,
+// so that there is one place that counts.
+func (r *reader) durationObject(n *node, path string) (time.Duration, bool) {
+	if !r.section(n, path, durationFields()...) {
+		return 0, false
+	}
+	if len(n.fields) == 0 {
+		r.fail(n, path, errDuration.Error())
+		return 0, false
+	}
+	var parts []string
+	for _, f := range n.fields {
+		text, ok := r.text(f.value, join(path, f.key))
+		if !ok {
+			return 0, false
+		}
+		if _, err := strconv.ParseFloat(text, 64); err != nil {
+			r.fail(f.value, join(path, f.key), "must be a number")
+			return 0, false
+		}
+		parts = append(parts, text+f.key)
+	}
+	d, err := ParseDuration(strings.Join(parts, " "))
+	if err != nil {
+		r.fail(n, path, err.Error())
+		return 0, false
+	}
+	return d, true
+}
+
+func readDatabase(r *reader, c *Config, n *node, path string) {
+	text, ok := r.text(n, path)
+	if !ok {
+		return
+	}
+	database, err := ParseDatabase(strings.TrimSpace(text))
+	if err != nil {
+		r.failSecret(n, path, err.Error())
+		return
+	}
+	c.Database = database
+}
+
+// readRetention reads a duration, or false to keep everything.
+func readRetention(r *reader, c *Config, n *node, path string) {
+	if n.kind == scalar {
+		if text, ok := r.text(n, path); !ok {
+			return
+		} else if text == "false" {
+			c.Notifications.Retention = 0
+			return
+		}
+	}
+	d, ok := r.duration(n, path)
+	switch {
+	case !ok:
+	case d == 0:
+		r.fail(n, path, "must not be zero: write false to keep notifications forever")
+	default:
+		c.Notifications.Retention = d
+	}
+}
+
+// notYet passes over a section of Backstage's that this version has no use for.
+func notYet(r *reader, _ *Config, n *node, path string) {
+	r.warn(n.at, path, "is not supported by this version and is ignored")
+}
+
+func asText(s string) (string, error) { return s, nil }
+
+func asBool(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, errors.New("must be true or false")
+}
+
+func asInt(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0, errors.New("must be a whole number")
+	}
+	return n, nil
+}
+
+func asLevel(s string) (slog.Level, error) {
+	switch strings.ToLower(s) {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn", "warning":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, errors.New("must be one of debug, info, warn, error")
+}
+
+func asFormat(s string) (LogFormat, error) { return LogFormat(strings.ToLower(s)), nil }
+
+// asUser brings a user reference into its canonical form; whether it is one is
+// for validation to say.
+func asUser(s string) (string, error) {
+	if ref, err := signalbox.NormalizeEntityRef(s); err == nil {
+		return ref, nil
+	}
+	return s, nil
+}
+
+func asBaseURL(s string) (string, error) { return strings.TrimRight(s, "/"), nil }
+
+// asOrigin writes an origin as browsers do; what is more than an origin stays as
+// it is, for validation to refuse.
+func asOrigin(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.User != nil || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
+		return s
+	}
+	if origin, ok := originOf(s); ok {
+		return origin
+	}
+	return s
+}

@@ -1,0 +1,75 @@
+package configs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"strings"
+)
+
+// redacted is what is seen of a secret.
+const redacted = "[redacted]"
+
+// Secret is text that shows itself to nobody by accident: printing, logging and
+// encoding it give "[redacted]", and the empty secret gives "".
+type Secret struct{ value string }
+
+// NewSecret makes a secret of a text.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal returns the text. Its result must go to nobody but whom it is for.
+func (s Secret) Reveal() string { return s.value }
+
+// String hides the text.
+func (s Secret) String() string {
+	if s.value == "" {
+		return ""
+	}
+	return redacted
+}
+
+// GoString hides the text from %#v.
+func (s Secret) GoString() string { return `configs.Secret("` + s.String() + `")` }
+
+// LogValue hides the text from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the text from encoders: JSON, YAML, flags.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// TokenHash is the SHA-256 of a bearer token. It is enough to recognise the
+// token, and not enough to be one. It hides itself all the same, because short
+// tokens can be guessed from it.
+type TokenHash [sha256.Size]byte
+
+// HashToken returns the hash of a token.
+func HashToken(token string) TokenHash { return sha256.Sum256([]byte(token)) }
+
+// ParseTokenHash reads "sha256:" and 64 hexadecimal digits, the form of
+// options.tokenHash. Errors do not hold the text.
+func ParseTokenHash(s string) (TokenHash, error) {
+	var hash TokenHash
+	digits, ok := strings.CutPrefix(s, "sha256:")
+	if !ok || len(digits) != hex.EncodedLen(len(hash)) {
+		return TokenHash{}, errTokenHash
+	}
+	if _, err := hex.Decode(hash[:], []byte(digits)); err != nil {
+		return TokenHash{}, errTokenHash
+	}
+	return hash, nil
+}
+
+var errTokenHash = errors.New(`must be "sha256:" and the 64 hexadecimal digits that "printf %s TOKEN | sha256sum" prints`)
+
+// String hides the hash.
+func (TokenHash) String() string { return redacted }
+
+// GoString hides the hash from %#v.
+func (TokenHash) GoString() string { return `configs.TokenHash("` + redacted + `")` }
+
+// LogValue hides the hash from slog.
+func (TokenHash) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText hides the hash from encoders.
+func (TokenHash) MarshalText() ([]byte, error) { return []byte(redacted), nil }

@@ -1,0 +1,4 @@
+package main
+
+// diesWithParent says whether a server stops when its parent is killed.
+const diesWithParent = true

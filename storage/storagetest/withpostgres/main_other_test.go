@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package main
+
+// diesWithParent says whether a server stops when its parent is killed.
+const diesWithParent = false
