@@ -64,8 +64,8 @@ type Auth struct {
 	Guest Guest
 }
 
-// Guest is the development mode, in which everyone who reaches the server may
-// send, and is signed in as whom they like.
+// Guest is the development mode, in which everyone who reaches the server is
+// signed in as the user they like. Sending needs a token all the same.
 type Guest struct {
 	// Enabled turns guest mode on ("auth.guest.enabled"). When it is not set, it
 	// is on only where the server is out of the reach of others: Listen is a

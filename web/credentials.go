@@ -1,0 +1,92 @@
+package web
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/web/auth"
+)
+
+// The headers with which a guest says who it is, and the parameters that stand
+// in for them when a WebSocket is opened, where browsers set no headers. They
+// are ignored outside guest mode.
+const (
+	headerGuestUser   = "X-Signalbox-User"
+	headerGuestGroups = "X-Signalbox-Groups"
+	queryGuestUser    = "user"
+	queryGuestGroups  = "groups"
+)
+
+// authenticate tells who the request speaks for.
+func (s *Server) authenticate(c *fiber.Ctx, r *route) (signalbox.Principal, error) {
+	credentials, err := readCredentials(c, r)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.requestContext(0)
+	defer cancel()
+	return s.auth.Authenticate(ctx, credentials)
+}
+
+// readCredentials takes the credentials out of a request. They alias it.
+func readCredentials(c *fiber.Ctx, r *route) (auth.Credentials, error) {
+	credentials := auth.Credentials{
+		Plugin:      r.plugin,
+		Host:        c.Get(fiber.HeaderHost),
+		Origin:      c.Get(fiber.HeaderOrigin),
+		GuestUser:   c.Get(headerGuestUser),
+		GuestGroups: c.Get(headerGuestGroups),
+	}
+	if header := c.Get(fiber.HeaderAuthorization); header != "" {
+		token, ok := bearer(header)
+		if !ok {
+			// Not "missing": a credential that was meant must not make a guest.
+			return auth.Credentials{}, signalbox.Errorf(signalbox.CodeAuthentication, "Authorization must be a bearer token")
+		}
+		credentials.Token = token
+	}
+	if r.socket != nil {
+		if credentials.Token == "" {
+			credentials.Token = subprotocolToken(c.Get(fiber.HeaderSecWebSocketProtocol))
+		}
+		if credentials.GuestUser == "" {
+			credentials.GuestUser = c.Query(queryGuestUser)
+		}
+		if credentials.GuestGroups == "" {
+			credentials.GuestGroups = c.Query(queryGuestGroups)
+		}
+	}
+	return credentials, nil
+}
+
+// bearer reads the token of an Authorization header.
+func bearer(header string) (string, bool) {
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimLeft(token, " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t") {
+		return "", false
+	}
+	return token, true
+}
+
+// subprotocolToken is the first subprotocol that a WebSocket client offers:
+// browsers can send a token nowhere else.
+func subprotocolToken(header string) string {
+	first, _, _ := strings.Cut(header, ",")
+	return strings.TrimSpace(first)
+}
+
+// socketUserKey is where the user of an upgrade request waits for the handler.
+type socketUserKey struct{}
+
+// socketUser returns the user of an upgrade request.
+func socketUser(c *fiber.Ctx) (signalbox.UserPrincipal, error) {
+	user, ok := c.Locals(socketUserKey{}).(signalbox.UserPrincipal)
+	if !ok {
+		return signalbox.UserPrincipal{}, errors.New("the signals handler was reached without authentication")
+	}
+	return user, nil
+}

@@ -1,0 +1,232 @@
+package web
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/signalbox/signalbox"
+)
+
+// Where the APIs of the two Backstage plugins are.
+const (
+	notificationsAPI = "/api/notifications"
+	signalsAPI       = "/api/signals"
+)
+
+// The plugins, to which credentials can be restricted.
+const (
+	notificationsPlugin = "notifications"
+	signalsPlugin       = "signals"
+)
+
+// openAPI is the description of this API.
+//
+//go:embed openapi.yaml
+var openAPI []byte
+
+// route is one entry of the route table.
+type route struct {
+	method string
+	path   string
+	// plugin is whose API the route belongs to; empty for the operational ones.
+	plugin string
+	// maxBody is the limit of the JSON body that the route reads; 0 if it reads
+	// none.
+	maxBody int
+
+	// Exactly one of these is set. Which one says who may use the route.
+	public  fiber.Handler
+	user    func(*fiber.Ctx, signalbox.UserPrincipal) error
+	service func(*fiber.Ctx, signalbox.ServicePrincipal) error
+	// socket is the WebSocket: a user route whose token travels in another
+	// header.
+	socket fiber.Handler
+}
+
+// table lists every route. Paths with a parameter come after the fixed ones of
+// the same shape, because the first that matches wins.
+func (s *Server) table() []route {
+	const (
+		get  = fiber.MethodGet
+		post = fiber.MethodPost
+		n    = notificationsAPI
+	)
+	body := s.config.MaxBody
+	return []route{
+		{method: post, path: n, plugin: notificationsPlugin, maxBody: body, service: s.send},
+		{method: post, path: n + "/notifications", plugin: notificationsPlugin, maxBody: body, service: s.send},
+		{method: post, path: n + "/batch", plugin: notificationsPlugin, maxBody: s.config.MaxBatchBody, service: s.sendBatch},
+
+		{method: get, path: n, plugin: notificationsPlugin, user: s.list},
+		{method: get, path: n + "/notifications", plugin: notificationsPlugin, user: s.list},
+		{method: get, path: n + "/status", plugin: notificationsPlugin, user: s.status},
+		{method: get, path: n + "/topics", plugin: notificationsPlugin, user: s.topics},
+		{method: post, path: n + "/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
+		{method: post, path: n + "/notifications/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
+		{method: get, path: n + "/openapi.yaml", public: serveOpenAPI},
+		{method: get, path: n + "/:id", plugin: notificationsPlugin, user: s.get},
+		{method: get, path: n + "/notifications/:id", plugin: notificationsPlugin, user: s.get},
+
+		{method: get, path: signalsAPI, plugin: signalsPlugin, socket: s.deps.Signals(socketUser)},
+		{method: post, path: signalsAPI + "/publish", plugin: signalsPlugin, maxBody: body, service: s.publish},
+		{method: get, path: signalsAPI + "/health", public: healthy},
+
+		{method: get, path: "/healthz", public: healthy},
+		{method: get, path: "/readyz", public: s.ready},
+		{method: get, path: "/metrics", public: s.metricsHandler()},
+	}
+}
+
+// rules counts the access rules of a route. It must be 1.
+func (r *route) rules() int {
+	n := 0
+	for _, set := range []bool{r.public != nil, r.user != nil, r.service != nil, r.socket != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// RouteInfo describes a route to those who check the table.
+type RouteInfo struct {
+	Method string
+	// Path is a Fiber pattern.
+	Path string
+	// Access is who may use it: "public", "user" or "service".
+	Access string
+}
+
+// Routes lists the route table.
+func (s *Server) Routes() []RouteInfo {
+	list := make([]RouteInfo, 0, len(s.routes))
+	for _, r := range s.routes {
+		info := RouteInfo{Method: r.method, Path: r.path}
+		switch {
+		case r.public != nil:
+			info.Access = "public"
+		case r.user != nil, r.socket != nil:
+			info.Access = "user"
+		case r.service != nil:
+			info.Access = "service"
+		}
+		list = append(list, info)
+	}
+	return list
+}
+
+// mount registers the table, a 405 for every path with another method, and a
+// 404 for the rest.
+func (s *Server) mount(app *fiber.App) error {
+	for _, path := range s.paths() {
+		var allow []string
+		for _, r := range s.routes {
+			if r.path != path {
+				continue
+			}
+			if r.rules() != 1 {
+				return fmt.Errorf("route %s %s: has %d access rules", r.method, r.path, r.rules())
+			}
+			app.Add(r.method, r.path, s.handler(r))
+			allow = append(allow, r.method)
+			if r.method == fiber.MethodGet && r.socket == nil {
+				head := r
+				head.method = fiber.MethodHead
+				app.Add(head.method, head.path, s.handler(head))
+				allow = append(allow, head.method)
+			}
+		}
+		allowed := strings.Join(allow, ", ")
+		app.All(path, s.handler(route{method: otherMethod, path: path, public: func(c *fiber.Ctx) error {
+			c.Set(fiber.HeaderAllow, allowed)
+			return fiber.ErrMethodNotAllowed
+		}}))
+	}
+	app.Use(s.handler(route{method: otherMethod, path: unmatched, public: func(*fiber.Ctx) error { return fiber.ErrNotFound }}))
+	return nil
+}
+
+// handler is what Fiber calls for a route.
+func (s *Server) handler(r route) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		start := time.Now()
+		if err := s.run(c, &r); err != nil {
+			s.writeError(c, r.path, err)
+		}
+		s.metrics.observe(r.method, r.path, c.Response().StatusCode(), time.Since(start))
+		return nil
+	}
+}
+
+// run finds out who asks, refuses who may not, and calls the route's handler.
+func (s *Server) run(c *fiber.Ctx, r *route) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{value: p, stack: debug.Stack()}
+		}
+	}()
+	if r.public != nil {
+		return r.public(c)
+	}
+	principal, err := s.authenticate(c, r)
+	if err != nil {
+		return err
+	}
+	switch principal := principal.(type) {
+	case signalbox.UserPrincipal:
+		return s.runAsUser(c, r, principal)
+	case signalbox.ServicePrincipal:
+		return s.runAsService(c, r, principal)
+	default:
+		return errors.New("unknown kind of principal")
+	}
+}
+
+func (s *Server) runAsUser(c *fiber.Ctx, r *route, user signalbox.UserPrincipal) error {
+	switch {
+	case r.socket != nil:
+		c.Locals(socketUserKey{}, user)
+		return r.socket(c)
+	case r.user == nil:
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow 'user' credentials")
+	}
+	if err := checkBody(c, r); err != nil {
+		return err
+	}
+	return r.user(c, user)
+}
+
+func (s *Server) runAsService(c *fiber.Ctx, r *route, service signalbox.ServicePrincipal) error {
+	if r.service == nil {
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow 'service' credentials")
+	}
+	if err := checkBody(c, r); err != nil {
+		return err
+	}
+	return r.service(c, service)
+}
+
+// checkBody demands plain JSON where a body is read. That is also the defence
+// of guest mode against forged requests: a page of another origin can POST
+// forms and plain text without asking, but not JSON. An encoded body is refused
+// because the limit holds for what is sent, not for what it would unpack to.
+func checkBody(c *fiber.Ctx, r *route) error {
+	if r.maxBody == 0 {
+		return nil
+	}
+	mediaType, _, _ := bytes.Cut(c.Request().Header.ContentType(), []byte{';'})
+	if !bytes.EqualFold(bytes.TrimSpace(mediaType), []byte(fiber.MIMEApplicationJSON)) {
+		return signalbox.Errorf(signalbox.CodeInput, "Content-Type must be application/json")
+	}
+	if encoding := c.Request().Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("identity")) {
+		return signalbox.Errorf(signalbox.CodeInput, "Content-Encoding must be identity")
+	}
+	return nil
+}

@@ -1,0 +1,350 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/cors"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/web/auth"
+)
+
+// Deps are what a [Server] works with. All are needed unless it says otherwise.
+type Deps struct {
+	Inbox     signalbox.Inbox
+	Submitter signalbox.Submitter
+	Signaler  signalbox.Signaler
+	// Authenticator knows the credentials of services and users. Guest mode is
+	// not its business, see [Config.Guest].
+	Authenticator auth.Authenticator
+	// Signals makes the handler of the WebSocket at /api/signals. The function
+	// it is given tells the user of an upgrade request, who is authenticated by
+	// then.
+	Signals func(user func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler
+	// Ready returns an error while the server should get no traffic. Optional.
+	Ready func(context.Context) error
+	// Registerer takes the server's own metrics, Gatherer is what /metrics
+	// shows. Optional: without, the server has a registry of its own.
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+	// Logger gets what goes wrong. Defaults to discarding it.
+	Logger *slog.Logger
+}
+
+// Config configures a [Server].
+type Config struct {
+	// MaxBody bounds the body of a request in bytes. Defaults to 512 KiB.
+	MaxBody int
+	// MaxBatchBody bounds the body of a batch in bytes. Defaults to 8 MiB.
+	MaxBatchBody int
+	// MaxHeader bounds the request line and the headers in bytes. User tokens
+	// have up to 32,768. Defaults to 64 KiB, at least 48 KiB.
+	MaxHeader int
+	// MaxConnections bounds the connections, without the upgraded ones. Those
+	// beyond are answered 503 and closed. Defaults to 16,384.
+	MaxConnections int
+	// ReadTimeout bounds the reading of one request. Defaults to 30 s.
+	ReadTimeout time.Duration
+	// WriteTimeout bounds the writing of one answer. Defaults to 30 s.
+	WriteTimeout time.Duration
+	// IdleTimeout closes a connection without requests. Defaults to 2 min.
+	IdleTimeout time.Duration
+	// RequestTimeout bounds the work on one request, to which the time that the
+	// sender asked to wait is added. Defaults to 30 s.
+	RequestTimeout time.Duration
+	// AllowedOrigins are the origins, scheme://host[:port], whose pages may use
+	// the API (CORS); "*" is all of them, which guest mode does not allow.
+	// Defaults to none.
+	AllowedOrigins []string
+	// Guest turns guest mode on.
+	Guest *Guest
+}
+
+// Guest configures guest mode: a request without a token is a user of its own
+// choice. See [auth.Guest].
+type Guest struct {
+	// User is who a guest is that does not say. Defaults to [auth.DefaultGuest].
+	User string
+	// Hosts are the names in the Host header that guest mode answers to besides
+	// loopback ones. Defaults to none.
+	Hosts []string
+}
+
+const minHeader = 48 << 10
+
+func (c Config) withDefaults() Config {
+	for _, d := range []struct {
+		value     *int
+		byDefault int
+	}{
+		{&c.MaxBody, 512 << 10}, {&c.MaxBatchBody, 8 << 20}, {&c.MaxHeader, 64 << 10}, {&c.MaxConnections, 16_384},
+	} {
+		if *d.value == 0 {
+			*d.value = d.byDefault
+		}
+	}
+	for _, d := range []struct {
+		value     *time.Duration
+		byDefault time.Duration
+	}{
+		{&c.ReadTimeout, 30 * time.Second},
+		{&c.WriteTimeout, 30 * time.Second},
+		{&c.IdleTimeout, 2 * time.Minute},
+		{&c.RequestTimeout, 30 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.byDefault
+		}
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	for name, value := range map[string]int{
+		"MaxBody": c.MaxBody, "MaxBatchBody": c.MaxBatchBody, "MaxConnections": c.MaxConnections,
+	} {
+		if value < 1 {
+			return fmt.Errorf("web: %s must be positive", name)
+		}
+	}
+	if c.MaxHeader < minHeader {
+		return fmt.Errorf("web: MaxHeader must be at least %d: user tokens are that long", minHeader)
+	}
+	for name, value := range map[string]time.Duration{
+		"ReadTimeout": c.ReadTimeout, "WriteTimeout": c.WriteTimeout,
+		"IdleTimeout": c.IdleTimeout, "RequestTimeout": c.RequestTimeout,
+	} {
+		if value < 0 {
+			return fmt.Errorf("web: %s must be positive", name)
+		}
+	}
+	for _, origin := range c.AllowedOrigins {
+		if err := validateOrigin(origin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateOrigin(origin string) error {
+	if origin == "*" {
+		return nil
+	}
+	parsed, err := url.Parse(origin)
+	if err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Host == "" ||
+		strings.Trim(parsed.Path, "/") != "" || strings.ContainsAny(origin, "*, ") {
+		return fmt.Errorf("web: allowed origin %q is not scheme://host[:port]", origin)
+	}
+	return nil
+}
+
+func (d Deps) validate() error {
+	for name, missing := range map[string]bool{
+		"Inbox": d.Inbox == nil, "Submitter": d.Submitter == nil, "Signaler": d.Signaler == nil,
+		"Authenticator": d.Authenticator == nil, "Signals": d.Signals == nil,
+	} {
+		if missing {
+			return fmt.Errorf("web: Deps.%s is missing", name)
+		}
+	}
+	if (d.Registerer == nil) != (d.Gatherer == nil) {
+		return errors.New("web: Deps.Registerer and Deps.Gatherer go together")
+	}
+	return nil
+}
+
+// Server is the HTTP API. Its methods may be called concurrently.
+type Server struct {
+	deps    Deps
+	config  Config
+	log     *slog.Logger
+	auth    auth.Authenticator
+	metrics *metrics
+	routes  []route
+	app     *fiber.App
+	outages throttle
+
+	// base is the parent of every request's context; it ends when a shutdown
+	// runs out of patience.
+	base   context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	listener *listener
+	closed   bool
+}
+
+// New checks its arguments and returns a server that does nothing yet.
+func New(deps Deps, config Config) (*Server, error) {
+	config = config.withDefaults()
+	if err := errors.Join(deps.validate(), config.validate()); err != nil {
+		return nil, err
+	}
+	if deps.Registerer == nil {
+		registry := prometheus.NewRegistry()
+		deps.Registerer, deps.Gatherer = registry, registry
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{deps: deps, config: config, log: deps.Logger, auth: auth.Chain{deps.Authenticator}}
+	if config.Guest != nil {
+		guest, err := auth.NewGuest(auth.GuestConfig{
+			User: config.Guest.User, Hosts: config.Guest.Hosts, AllowedOrigins: config.AllowedOrigins,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("web: %w", err)
+		}
+		s.auth = auth.Chain{guest, deps.Authenticator}
+	}
+	var err error
+	if s.metrics, err = newMetrics(deps.Registerer); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.routes = s.table()
+	if s.app, err = s.newApp(); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	return s, nil
+}
+
+// newApp sets up Fiber with the route table.
+func (s *Server) newApp() (*fiber.App, error) {
+	app := fiber.New(fiber.Config{
+		BodyLimit:      s.config.MaxBody,
+		ReadBufferSize: s.config.MaxHeader,
+		Concurrency:    s.config.MaxConnections,
+		ReadTimeout:    s.config.ReadTimeout,
+		WriteTimeout:   s.config.WriteTimeout,
+		IdleTimeout:    s.config.IdleTimeout,
+		ErrorHandler:   s.handleServerError,
+		// Without it every idle and every upgraded connection would keep a read
+		// buffer of the size of MaxHeader.
+		ReduceMemoryUsage: true,
+		// Nobody has business with a multipart body here, least of all in
+		// temporary files.
+		DisablePreParseMultipartForm: true,
+		DisableStartupMessage:        true,
+	})
+	s.limitBodies(app)
+	if len(s.config.AllowedOrigins) > 0 {
+		app.Use("/api", s.crossOrigin())
+	}
+	if err := s.mount(app); err != nil {
+		return nil, err
+	}
+	return app, nil
+}
+
+// limitBodies gives the routes with a limit of their own that limit. It has to
+// be known before the body is read, which is before routing.
+func (s *Server) limitBodies(app *fiber.App) {
+	limits := map[string]int{}
+	for _, r := range s.routes {
+		if r.maxBody > s.config.MaxBody {
+			limits[r.path] = r.maxBody
+		}
+	}
+	app.Server().HeaderReceived = bodyLimiter(limits)
+}
+
+// crossOrigin lets the pages of configured origins use the API. Credentials
+// travel in a header that a page sets itself, never in cookies.
+func (s *Server) crossOrigin() fiber.Handler {
+	return cors.New(cors.Config{
+		AllowOrigins: strings.Join(s.config.AllowedOrigins, ","),
+		AllowMethods: "GET,HEAD,POST",
+		AllowHeaders: strings.Join([]string{
+			fiber.HeaderAuthorization, fiber.HeaderContentType, headerPrefer, headerIdempotencyKey,
+			headerGuestUser, headerGuestGroups,
+		}, ","),
+		ExposeHeaders: strings.Join([]string{fiber.HeaderRetryAfter, headerPreferenceApplied, headerReplayed}, ","),
+		MaxAge:        600,
+	})
+}
+
+// App returns the Fiber application, for tests.
+func (s *Server) App() *fiber.App { return s.app }
+
+// Serve answers requests from ln until [Server.Shutdown], and then returns nil.
+// It closes ln. A server serves once.
+func (s *Server) Serve(ln net.Listener) error {
+	wrapped := newListener(ln, s.config.ReadTimeout, s.log)
+	s.mu.Lock()
+	served, closed := s.listener != nil, s.closed
+	if !served {
+		s.listener = wrapped
+	}
+	s.mu.Unlock()
+	switch {
+	case served:
+		return errors.Join(errors.New("web: the server has served already"), ln.Close())
+	case closed:
+		return ln.Close()
+	}
+
+	err := s.app.Listener(wrapped)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil || s.closed {
+		return nil
+	}
+	return fmt.Errorf("web: %w", err)
+}
+
+// Shutdown stops accepting, lets the requests under way finish, and closes idle
+// connections. When three quarters of the time until ctx's deadline have passed,
+// requests are asked to come to an end: who waits for notifications gets the
+// receipt instead. It returns ctx's error if not all was finished when ctx ended.
+// Upgraded connections are the hub's and not waited for.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	ln := s.listener
+	s.mu.Unlock()
+	defer s.cancel()
+	if deadline, ok := ctx.Deadline(); ok {
+		hurry := time.AfterFunc(time.Until(deadline)*3/4, s.cancel)
+		defer hurry.Stop()
+	}
+	if ln != nil {
+		// Fiber closes only a listener that it has begun to serve, which may be
+		// about to happen.
+		if err := ln.Close(); err != nil {
+			s.log.Warn("closing the listener", "err", err)
+		}
+	}
+	if err := s.app.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("web: requests under way: %w", err)
+	}
+	return nil
+}
+
+// requestContext bounds the work on one request. extra is added to the bound.
+func (s *Server) requestContext(extra time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.base, s.config.RequestTimeout+extra)
+}
+
+// paths lists the distinct paths of the table, in its order.
+func (s *Server) paths() []string {
+	var paths []string
+	for _, r := range s.routes {
+		if !slices.Contains(paths, r.path) {
+			paths = append(paths, r.path)
+		}
+	}
+	return paths
+}
