@@ -237,9 +237,9 @@ func (a *app) housekeeping(ctx context.Context) {
 	sweep := func(what string, remove func(context.Context, time.Time, int) (int, error), age time.Duration) {
 		n, err := remove(ctx, time.Now().Add(-age), batch)
 		if err != nil && ctx.Err() == nil {
-			a.log.Warn("cannot remove expired "+what, "error", err)
+			a.log.Warn("cannot remove what has expired", "what", what, "error", err)
 		} else if n > 0 {
-			a.log.Info("removed expired "+what, "count", n)
+			a.log.Info("removed what has expired", "what", what, "count", n)
 		}
 	}
 	// The first round comes soon, for instances that never live a day, but not at

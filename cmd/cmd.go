@@ -119,7 +119,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, "signalbox:", err)
+	_, _ = fmt.Fprintln(stderr, "signalbox:", err)
 	var coded *exitError
 	if errors.As(err, &coded) {
 		return coded.code

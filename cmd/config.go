@@ -41,7 +41,7 @@ func (f *configFlags) load(stderr io.Writer) (configs.Config, error) {
 		Files: f.files, Environ: os.Environ(), Overrides: f.overrides,
 	})
 	for _, warning := range warnings {
-		fmt.Fprintln(stderr, "warning:", warning)
+		_, _ = fmt.Fprintln(stderr, "warning:", warning)
 	}
 	if err != nil {
 		var problems *configs.Error

@@ -57,7 +57,7 @@ func (l *lifecycle) run(ctx context.Context, s step) error {
 			l.log.Debug("stopped", "part", s.name, "took", time.Since(begun).Round(time.Millisecond))
 			return err
 		case <-ticker.C:
-			l.log.Info("stopping, waiting for "+s.name, "since", time.Since(begun).Round(time.Second))
+			l.log.Info("still stopping", "waiting for", s.name, "since", time.Since(begun).Round(time.Second))
 		case <-ctx.Done():
 			select {
 			case err := <-done:

@@ -103,7 +103,7 @@ func (f *sendFlags) run(c *cobra.Command) error {
 
 	ctx, cancel := context.WithTimeout(c.Context(), f.timeout+f.wait)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body)) //nolint:gosec // G704: see below
 	if err != nil {
 		return exitWith(exitUsage, fmt.Errorf("--url: %w", err))
 	}
@@ -118,7 +118,7 @@ func (f *sendFlags) run(c *cobra.Command) error {
 	if f.wait > 0 {
 		request.Header.Set("Prefer", "wait="+strconv.Itoa(int((f.wait+time.Second-1)/time.Second)))
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request) //nolint:gosec // G704: the user names the server to send to
 	if err != nil {
 		return exitWith(exitUnavailable, fmt.Errorf("cannot reach the server: %w (is \"signalbox serve\" running?)", err))
 	}
@@ -192,7 +192,7 @@ func (f *sendFlags) body(stdin io.Reader) ([]byte, error) {
 func readRequest(name string, stdin io.Reader, request *map[string]any) error {
 	source := stdin
 	if name != "-" {
-		file, err := os.Open(name)
+		file, err := os.Open(name) //nolint:gosec // G304: the user names the file to send
 		if err != nil {
 			return fmt.Errorf("--file: %w", err)
 		}

@@ -120,18 +120,15 @@ func (c *coalescer) enqueue(p *pending) error {
 func (c *coalescer) run() {
 	var held []*pending
 	for {
-		var batch []*pending
-		if len(held) > 0 {
-			batch, held = held, nil
-		} else {
+		batch := held
+		if len(batch) == 0 {
 			first, ok := <-c.intake
 			if !ok {
 				return
 			}
-			batch = append(batch, first)
+			batch = []*pending{first}
 		}
-		batch = c.gather(batch)
-		batch, held = separateClaims(batch)
+		batch, held = separateClaims(c.gather(batch))
 		c.commit(batch)
 	}
 }

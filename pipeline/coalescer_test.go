@@ -100,11 +100,11 @@ func TestFailedCommitPromisesNothing(t *testing.T) {
 
 func TestIdempotencyKey(t *testing.T) {
 	b := newBench(t, nil)
-	submission := func(origin, key, print string) (signalbox.Submitted, error) {
+	submission := func(origin, key, fingerprint string) (signalbox.Submitted, error) {
 		r := request("a", "user:default/jane")
 		r.Origin = origin
 		return b.Submit(t.Context(), signalbox.Submission{
-			Requests: []signalbox.SendRequest{r}, IdempotencyKey: key, Fingerprint: print,
+			Requests: []signalbox.SendRequest{r}, IdempotencyKey: key, Fingerprint: fingerprint,
 		})
 	}
 	first, err := submission("ci", "k", "1")

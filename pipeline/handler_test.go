@@ -187,7 +187,7 @@ type faulty struct{ release chan struct{} }
 
 func (*faulty) Name() string { return "faulty" }
 
-func (f *faulty) PreProcess(ctx context.Context, n *signalbox.Notification) (bool, error) {
+func (f *faulty) PreProcess(_ context.Context, n *signalbox.Notification) (bool, error) {
 	switch n.Payload.Title {
 	case "fails":
 		return true, errors.New("cannot")

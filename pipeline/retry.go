@@ -46,7 +46,7 @@ func (p RetryPolicy) decide(err error, failed int) (delay time.Duration, again b
 	if shift := failed - 1; shift < 32 && p.Min<<shift > 0 {
 		ceiling = min(p.Max, p.Min<<shift)
 	}
-	delay = time.Duration(rand.Int64N(int64(ceiling) + 1))
+	delay = time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // G404: jitter is no secret
 	if asked, ok := signalbox.RetryDelay(err); ok {
 		delay = max(delay, asked)
 	}

@@ -17,6 +17,7 @@ type shouty struct{}
 
 func (shouty) Name() string { return "shouty" }
 
+//nolint:unparam // the signature is signalbox.PreProcessor's
 func (shouty) PreProcess(_ context.Context, n *signalbox.Notification) (keep bool, err error) {
 	if n.Payload.Severity == signalbox.SeverityCritical {
 		n.Payload.Title = "‼ " + strings.TrimPrefix(n.Payload.Title, "‼ ")
@@ -24,16 +25,17 @@ func (shouty) PreProcess(_ context.Context, n *signalbox.Notification) (keep boo
 	return true, nil
 }
 
-// logbook is a channel that writes to the log.
-type logbook struct{}
+// logbook is a channel that writes to a log.
+type logbook struct{ log *slog.Logger }
 
 func (logbook) Name() string { return "Logbook" }
 
-func (logbook) Deliver(ctx context.Context, n signalbox.Notification) error {
-	slog.InfoContext(ctx, "logbook", "user", n.User, "title", n.Payload.Title)
+func (l logbook) Deliver(ctx context.Context, n signalbox.Notification) error {
+	l.log.InfoContext(ctx, "logbook", "user", n.User, "title", n.Payload.Title)
 	return nil
 }
 
 func main() {
-	os.Exit(cmd.Main(cmd.WithProcessor(shouty{}), cmd.WithChannel(logbook{})))
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	os.Exit(cmd.Main(cmd.WithProcessor(shouty{}), cmd.WithChannel(logbook{log})))
 }

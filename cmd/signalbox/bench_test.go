@@ -447,7 +447,7 @@ func connect(b *testing.B, s *server, n int, arrivals chan arrival) *sockets {
 		b.Fatal(err)
 	}
 	timeout := time.After(30 * time.Second)
-	for got := 0; got < n; got++ {
+	for got := range n {
 		select {
 		case <-arrivals:
 		case <-timeout:
