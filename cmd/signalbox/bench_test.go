@@ -209,6 +209,7 @@ func BenchmarkBroadcast(b *testing.B) {
 			out := newSender(s, 1)
 			for range b.N {
 				var last []time.Duration
+				cpu := cpuTime(b, s)
 				for round := range 11 {
 					title := fmt.Sprintf("b%d", round)
 					begun := time.Now()
@@ -229,6 +230,7 @@ func BenchmarkBroadcast(b *testing.B) {
 					}
 				}
 				report(b, "last", last)
+				b.ReportMetric(float64((cpuTime(b, s)-cpu).Milliseconds())/11, "server-cpu-ms")
 			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(perConnection, "kB/connection")

@@ -26,6 +26,13 @@ func openPostgres(config Config) (*DB, error) {
 	leasing := durable.Copy()
 	leasing.RuntimeParams["application_name"] += "-queue"
 	leasing.RuntimeParams["synchronous_commit"] = "off"
+	// The queue's table goes from empty to full between two analyzes, and with
+	// the statistics of an empty table the planner reads and sorts the whole
+	// backlog for every lease (20,000 rows: 5 ms instead of 0.2 ms). The queue's
+	// statements are made to walk their indexes, whatever the statistics say.
+	for _, plan := range []string{"enable_seqscan", "enable_bitmapscan", "enable_sort"} {
+		leasing.RuntimeParams[plan] = "off"
+	}
 
 	writer := pool(durable, config.MaxConns)
 	return &DB{

@@ -1,0 +1,112 @@
+package database_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/storage/database"
+	"github.com/signalbox/signalbox/storage/storagetest"
+)
+
+func TestClassify(t *testing.T) {
+	code := func(c string) error { return &pgconn.PgError{Code: c} }
+	for _, test := range []struct {
+		name      string
+		err       error
+		transient bool
+	}{
+		{"deadlock", code("40P01"), true},
+		{"serialization failure", code("40001"), true},
+		{"shutting down", code("57P01"), true},
+		{"starting up", code("57P03"), true},
+		{"disk full", code("53100"), true},
+		{"too many connections", code("53300"), true},
+		{"lock not available", code("55P03"), true},
+		{"read-only after a failover", code("25006"), true},
+		{"connection failure", code("08006"), true},
+		{"I/O error", code("58030"), true},
+		{"unique violation", code("23505"), false},
+		{"invalid text", code("22021"), false},
+		{"syntax error", code("42601"), false},
+		{"no code", code(""), false},
+		{"connection refused", &net.OpError{Op: "dial", Err: errors.New("refused")}, true},
+		{"connection gone", io.ErrUnexpectedEOF, true},
+		{"pool's connection gone", driver.ErrBadConn, true},
+		{"deadline", context.DeadlineExceeded, true},
+		{"cancelled", context.Canceled, true},
+		{"transaction over", sql.ErrTxDone, true},
+		{"no rows", sql.ErrNoRows, false},
+		{"other", errors.New("deadlock detected"), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := fmt.Errorf("publish: %w", test.err)
+			got := database.Classify(err)
+			if signalbox.IsTransient(got) != test.transient {
+				t.Errorf("transient: %t, want %t", !test.transient, test.transient)
+			}
+			if !errors.Is(got, test.err) || got.Error() != err.Error() {
+				t.Errorf("the error was changed: %v", got)
+			}
+		})
+	}
+	if database.Classify(nil) != nil {
+		t.Error("nil became an error")
+	}
+}
+
+// What the drivers really return.
+func TestClassifyReal(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, url string) {
+		ctx := context.Background()
+		db := storagetest.Open(t, url)
+		for name, statement := range map[string]string{
+			"syntax":   "SELEC 1",
+			"no table": "SELECT * FROM nothing",
+			"not null": "INSERT INTO dead_letters (id) VALUES (NULL)",
+		} {
+			_, err := db.Writer.Exec(statement)
+			if err = database.Classify(err); err == nil || signalbox.IsTransient(err) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if db.Dialect == database.SQLite {
+			// Another process holds the write lock.
+			other, err := sql.Open("sqlite", url[len("sqlite:"):]+"?_txlock=immediate")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close() //nolint:errcheck // a test's own
+			tx, err := other.Begin()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tx.Rollback() //nolint:errcheck // a test's own
+			if _, err := db.Writer.Exec("PRAGMA busy_timeout = 1"); err != nil {
+				t.Fatal(err)
+			}
+			err = db.InTx(ctx, func(*sql.Tx) error { return nil })
+			if !signalbox.IsTransient(err) {
+				t.Errorf("busy: %v", err)
+			}
+			return
+		}
+		conn, err := db.Writer.Conn(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() //nolint:errcheck // broken on purpose
+		_, err = conn.ExecContext(ctx, "SELECT pg_terminate_backend(pg_backend_pid())")
+		if !signalbox.IsTransient(database.Classify(err)) {
+			t.Errorf("terminated: %v", err)
+		}
+	})
+}
