@@ -48,6 +48,9 @@ type Item struct {
 	// Routed is what the request becomes: one entry per recipient, or one for a
 	// broadcast. The recipients stage fills it.
 	Routed []Routed
+	// Unknown are references of the recipients that the directory does not know.
+	// They kept nobody else from being reached. The recipients stage fills it.
+	Unknown []string
 
 	// Err is why the item failed and Stage where; nil while it is live.
 	Err   error
@@ -67,6 +70,15 @@ type Routed struct {
 	// Channels are the names of the channels that are to get it; [ChannelWeb]
 	// is the inbox.
 	Channels []string
+	// Suppressed are the channels that do not get it, and why. A channel of
+	// neither list was taken away by a custom step.
+	Suppressed []Suppression
+}
+
+// Suppression is that a notification does not go to a channel.
+type Suppression struct {
+	Channel string
+	Rule    Rule
 }
 
 // To reports whether the notification goes to a channel.

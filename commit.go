@@ -46,6 +46,9 @@ type Commit struct {
 	// Notifications to add, or to revise where (user, origin, scope) is there
 	// already with a lower Revision. Rows of the same scope appear once.
 	Notifications []Notification
+	// Received records what reached users beside the inbox: that of Notifications
+	// is recorded anyway, see [SettingsStore.Seen].
+	Received []Received
 	// Messages to publish.
 	Messages []Message
 	// Once are keys that only the first commit with them can claim. They make

@@ -25,7 +25,8 @@ type Resolution struct {
 	// Users are canonical user references, each once, in the order in which the
 	// references led to them.
 	Users []string
-	// Unknown are the references that the directory does not know, as given.
+	// Unknown are the references that the directory does not know: those that were
+	// given, and those that others led to.
 	Unknown []string
 }
 
@@ -40,7 +41,9 @@ type Directory interface {
 	// Resolve expands references: a user is itself; a group is its members and
 	// its child groups; anything else is its owner; all of it recursively, safe
 	// against cycles. exclude takes out references on the way and users at the
-	// end: an excluded group takes out its members. All references are canonical.
+	// end: an excluded group takes out its members and those of its child groups.
+	// All references are canonical. References to users alone need no answer of
+	// anybody, unless unknown users are to be dropped.
 	Resolve(ctx context.Context, refs, exclude []string) (Resolution, error)
 	// Entities returns the records of those references that are known, by
 	// reference. refs are canonical; there may be thousands.

@@ -138,8 +138,9 @@ func (e *transientError) Error() string { return e.err.Error() }
 func (e *transientError) Unwrap() error { return e.err }
 
 // Transient marks err as a failure that has nothing to do with the data at hand
-// (database unreachable, deadlock, disk full): the same work will succeed later.
-// It returns nil for a nil error.
+// (database or directory unreachable, deadlock, disk full): the same work will
+// succeed later. The pipeline tries it again without limit and without counting
+// an attempt. It returns nil for a nil error.
 func Transient(err error) error {
 	if err == nil {
 		return nil

@@ -42,6 +42,12 @@ const (
 	// MaxSearch bounds the text that a list is searched for, in characters.
 	MaxSearch = 1_000
 
+	// MaxChoices bounds the choices of one user, and of one request to save some.
+	MaxChoices = 10_000
+	// MaxSeenTopics bounds the origins and topics that a settings page lists
+	// because they reached the user.
+	MaxSeenTopics = 1_000
+
 	// MaxSignalChannel bounds the name of a signal channel, in characters.
 	MaxSignalChannel = 255
 	// MaxSignalMessage bounds the message of a published signal, in bytes of JSON.

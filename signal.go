@@ -30,6 +30,9 @@ const (
 	ActionNotificationUnread  = "notification_unread"
 	ActionNotificationSaved   = "notification_saved"
 	ActionNotificationUnsaved = "notification_unsaved"
+	// ActionSettingsChanged tells a user's other clients to read the settings
+	// again; its message has nothing else.
+	ActionSettingsChanged = "settings_changed"
 )
 
 // Signaler publishes signals to the connected clients of every instance.

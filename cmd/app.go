@@ -32,13 +32,20 @@ type app struct {
 	config configs.Config
 	log    *slog.Logger
 
-	db       *database.DB
-	queue    *queue.Queue
-	bus      *bus.Bus
-	store    *storage.Store
-	hub      *hub.Hub
+	db    *database.DB
+	queue *queue.Queue
+	bus   *bus.Bus
+	store *storage.Store
+	hub   *hub.Hub
+	// directory knows who is who.
+	directory signalbox.Directory
+	// settings decides who gets what, where.
+	settings *signalbox.SettingsPolicy
 	pipeline *pipeline.Pipeline
 	server   *web.Server
+
+	// background is what runs beside everything else until the end.
+	background []func(ctx context.Context)
 
 	// senderTokenPath is where the token of the local sender is; empty when
 	// service tokens are configured.
@@ -63,6 +70,9 @@ func newApp(ctx context.Context, config configs.Config, e *extras, log *slog.Log
 		return a, err
 	}
 	if a.hub, err = hub.New(hub.Config{Logger: log, Registerer: registry}); err != nil {
+		return a, err
+	}
+	if err := a.wireDirectory(e, registry); err != nil {
 		return a, err
 	}
 	signaler := &signals{hub: a.hub, bus: a.bus, log: log}
@@ -103,18 +113,13 @@ func (a *app) openStorage(ctx context.Context, registry *prometheus.Registry) (e
 }
 
 func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *prometheus.Registry) (err error) {
-	names := []string{signalbox.ChannelWeb}
-	for _, channel := range e.channels {
-		names = append(names, channel.Name())
-	}
-	var resolver processors.Resolver = processors.UsersOnly{}
-	if e.resolver != nil {
-		resolver = e.resolver
-	}
-	stages := []signalbox.Stage{processors.NewRecipients(resolver, names)}
+	names := e.channelNames()
+	a.settings = a.settingsPolicy(e)
+	var decider processors.Decider = processors.NewUserSettings(a.settings, a.store)
 	if e.decider != nil {
-		stages = append(stages, processors.NewSettings(e.decider, names))
+		decider = e.decider
 	}
+	stages := []signalbox.Stage{processors.NewRecipients(a.directory, names), processors.NewSettings(decider, names)}
 	c := a.config.Pipeline
 	a.pipeline, err = pipeline.New(pipeline.Deps{
 		Subscribe: a.queue.Subscriber, Position: queue.Position,
@@ -122,6 +127,7 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 		Announcer:  announcer{a.bus},
 		Stages:     stages,
 		Processors: e.processors,
+		Filters:    a.processorFilters(e),
 		Channels:   e.channels,
 		Rules:      signalbox.Validator{},
 		Registerer: registry,
@@ -146,10 +152,13 @@ func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Regis
 	}
 	config := web.Config{AllowedOrigins: a.allowedOrigins()}
 	if a.config.Auth.Guest.Enabled {
-		config.Guest = &web.Guest{User: a.config.Auth.Guest.User, Hosts: a.config.Auth.Guest.Hosts}
+		config.Guest = &web.Guest{
+			User: a.config.Auth.Guest.User, Hosts: a.config.Auth.Guest.Hosts, Ownership: a.directory,
+		}
 	}
 	a.server, err = web.New(web.Deps{
 		Inbox: a.store, Submitter: a.pipeline, Signaler: signaler,
+		Settings: a.store, Policy: a.settings,
 		Authenticator: authenticator,
 		Signals: func(user func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 			return a.hub.Handler(user)
@@ -202,7 +211,9 @@ func (a *app) run(ctx context.Context, ln net.Listener, ready func()) error {
 
 	group.Go(func() error { return a.pipeline.Run(context.Background()) })
 	a.lifecycle.add("notifications in work", func(context.Context) error { return a.pipeline.Close() })
-	group.Go(func() error { a.housekeeping(background); return nil })
+	for _, run := range append(a.background, a.housekeeping) {
+		group.Go(func() error { run(background); return nil })
+	}
 	a.lifecycle.add("housekeeping", func(context.Context) error { stopBackground(); return nil })
 	select {
 	case <-a.pipeline.Running():

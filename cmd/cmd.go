@@ -34,7 +34,7 @@ type extras struct {
 	processors []signalbox.Processor
 	channels   []channels.Channel
 	decider    processors.Decider
-	resolver   processors.Resolver
+	directory  signalbox.Directory
 }
 
 // WithProcessor adds a step to the pipeline. Steps run in the order in which
@@ -49,15 +49,16 @@ func WithChannel(c channels.Channel) Option {
 }
 
 // WithDecider replaces what decides which channels a user lets through. Without
-// it, everything goes everywhere.
+// it, that are the users' settings and the configuration; with it, what the
+// settings page shows is no longer what is delivered.
 func WithDecider(d processors.Decider) Option {
 	return func(e *extras) { e.decider = d }
 }
 
-// WithResolver replaces what turns entity references into users. Without it,
-// user references stand for themselves and others for nobody.
-func WithResolver(r processors.Resolver) Option {
-	return func(e *extras) { e.resolver = r }
+// WithDirectory replaces the directory that the configuration describes. Package
+// processors/directory makes one of any source that can look records up.
+func WithDirectory(d signalbox.Directory) Option {
+	return func(e *extras) { e.directory = d }
 }
 
 // The exit codes.

@@ -90,9 +90,12 @@ and names every problem with its place. Exit code 2 means that there are some.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "The configuration is valid.\n\n  listen     %s\n  data       %s\n  database   %s\n  guest mode %s\n  services   %d static tokens\n  retention  %s\n",
+			if err := checkFiles(config.Directory, c.ErrOrStderr()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "The configuration is valid.\n\n  listen     %s\n  data       %s\n  database   %s\n  guest mode %s\n  services   %d static tokens\n  directory  %s\n  retention  %s\n",
 				config.Listen, config.Data, config.Database, onOff(config.Auth.Guest.Enabled),
-				len(config.Backend.Auth.StaticTokens), retentionText(config))
+				len(config.Backend.Auth.StaticTokens), directoryText(config), retentionText(config))
 			return err
 		},
 	}

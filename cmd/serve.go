@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/signalbox/signalbox/configs"
+	"github.com/signalbox/signalbox/web/auth"
 )
 
 func newServe(e *extras) *cobra.Command {
@@ -75,6 +76,7 @@ func (a *app) greet(out io.Writer, address net.Addr) {
 	fmt.Fprintf(&b, "  API        http://%s/api/notifications\n", at)
 	fmt.Fprintf(&b, "  WebSocket  ws://%s/api/signals\n", at)
 	fmt.Fprintf(&b, "  Database   %s\n", a.config.Database)
+	fmt.Fprintf(&b, "  Directory  %s\n", directoryText(a.config))
 	if a.config.Auth.Guest.Enabled {
 		fmt.Fprintf(&b, "  Mode       guest (development): you are %s, or whom X-Signalbox-User names\n", a.config.Auth.Guest.User)
 	}
@@ -87,13 +89,23 @@ Send a first notification:
     -H "Authorization: Bearer $(cat %[2]s)" \
     -H "Content-Type: application/json" \
     -d '{"recipients":{"type":"entity","entityRef":%[3]q},"payload":{"title":"Hello, Signalbox"}}'
-`, at, shellQuote(a.senderTokenPath), a.config.Auth.Guest.User)
+`, at, shellQuote(a.senderTokenPath), a.firstRecipient())
 		if a.config.Auth.Guest.Enabled {
 			fmt.Fprintf(&b, "\nAnd read it:\n\n  curl http://%s/api/notifications\n", at)
 		}
 	}
 	fmt.Fprintln(&b)
 	_, _ = io.WriteString(out, b.String())
+}
+
+// firstRecipient is whom the first notification should go to: the guest, alone
+// or with colleagues.
+func (a *app) firstRecipient() string {
+	const team = "group:default/team-a"
+	if a.config.UsesSample() && a.config.Auth.Guest.User == auth.DefaultGuest {
+		return team
+	}
+	return a.config.Auth.Guest.User
 }
 
 // shellQuote quotes a path for a POSIX shell if it needs it.

@@ -3,6 +3,8 @@ package configs
 import (
 	"log/slog"
 	"time"
+
+	"github.com/signalbox/signalbox"
 )
 
 // Config is the whole configuration. Each field names its key in the files;
@@ -19,11 +21,12 @@ type Config struct {
 	// Defaults to the SQLite file signalbox.db in Data.
 	Database Database
 
-	Log      Log
-	Shutdown Shutdown
-	Auth     Auth
-	CORS     CORS
-	Pipeline Pipeline
+	Log       Log
+	Shutdown  Shutdown
+	Auth      Auth
+	CORS      CORS
+	Directory Directory
+	Pipeline  Pipeline
 
 	// The sections below are shared with Backstage's app-config.yaml.
 
@@ -162,6 +165,17 @@ type Notifications struct {
 	// ("notifications.retention"); 0, which is false in the file, keeps it
 	// forever. At least 1m. Defaults to 365 days.
 	Retention time.Duration
+	// DefaultSettings are the switches of channels, origins and topics that hold
+	// where a user chose nothing ("notifications.defaultSettings"). Defaults to
+	// none: everything is on.
+	DefaultSettings []signalbox.Choice
+	// Mandatory is what is delivered whatever users chose
+	// ("notifications.mandatory"). Defaults to none.
+	Mandatory []signalbox.MandatoryRule
+	// Filters keep notifications from channels and processors, by their names
+	// ("notifications.filters"). Defaults to none.
+	Filters    map[string]signalbox.PayloadFilter
+	Broadcasts Broadcasts
 }
 
 // Default returns the configuration of a server that nothing was configured
@@ -175,6 +189,10 @@ func Default() Config {
 		Log:      Log{Level: slog.LevelInfo, Format: LogText},
 		Shutdown: Shutdown{Timeout: 20 * time.Second},
 		Auth:     Auth{Guest: Guest{Enabled: true, User: "user:default/guest"}},
+		Directory: Directory{
+			Backstage:    DirectoryBackstage{CacheTTL: time.Minute, Timeout: 5 * time.Second},
+			UnknownUsers: DeliverUnknownUsers,
+		},
 		Pipeline: Pipeline{
 			Consumers:         2,
 			RetryConsumers:    4,

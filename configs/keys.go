@@ -34,7 +34,7 @@ func Keys() []string {
 // keys is the one list of what can be configured: reading, environment
 // variables, suggestions and the documentation's test follow it.
 func keys() []key {
-	return []key{
+	return append([]key{
 		{path: "listen", read: value(asText, func(c *Config) *string { return &c.Listen })},
 		{path: "data", read: value(asText, func(c *Config) *string { return &c.Data })},
 		{path: "database", read: readDatabase},
@@ -64,9 +64,12 @@ func keys() []key {
 		{path: "backend.auth.externalAccess", structured: true, read: readExternalAccess},
 
 		{path: "notifications.retention", structured: true, read: readRetention},
-		{path: "notifications.defaultSettings", structured: true, read: notYet},
+		{path: "notifications.defaultSettings", structured: true, read: readDefaultSettings},
+		{path: "notifications.mandatory", structured: true, read: readMandatory},
+		{path: "notifications.filters", structured: true, read: readFilters},
+		{path: "notifications.broadcasts.respectSettings", read: list(strings.TrimSpace, func(c *Config) *[]string { return &c.Notifications.Broadcasts.RespectSettings })},
 		{path: "notifications.processors", structured: true, read: notYet},
-	}
+	}, directoryKeys()...)
 }
 
 // value reads a scalar into a field.

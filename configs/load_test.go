@@ -91,6 +91,10 @@ pipeline:
   lease: 1m
   processorTimeout: PT10S
   retry: {min: {seconds: 2}, max: 1 hour}
+directory:
+  files: [/etc/org/*.yaml]
+  backstage: {baseUrl: https://b.example.com/, token: catalog-token, cacheTtl: 2m, timeout: {seconds: 3}}
+  unknownUsers: Drop
 app: {baseUrl: https://app.example.com/}
 backend:
   baseUrl: http://h:7080/base/
@@ -110,6 +114,11 @@ notifications: {retention: {days: 30, hours: "12"}}
 					Shutdown: Shutdown{Timeout: 5 * time.Second},
 					Auth:     Auth{Guest: Guest{Enabled: true, User: "user:default/jane", Hosts: []string{"dev.example.com", "10.0.0.1"}}},
 					CORS:     CORS{Origins: []string{"https://a.example.com", "http://localhost:3000"}},
+					Directory: Directory{
+						Files:        []string{"/etc/org/*.yaml"},
+						Backstage:    DirectoryBackstage{BaseURL: "https://b.example.com", Token: NewSecret("catalog-token"), CacheTTL: 2 * time.Minute, Timeout: 3 * time.Second},
+						UnknownUsers: DropUnknownUsers,
+					},
 					Pipeline: Pipeline{
 						Consumers: 3, RetryConsumers: 5, DeliveryConsumers: 6, MaxAttempts: 4, Lease: time.Minute,
 						ProcessorTimeout: 10 * time.Second, Retry: Retry{Min: 2 * time.Second, Max: time.Hour},
@@ -236,7 +245,6 @@ notifications:
 				`a.yaml:17:15: backend.auth.externalAccess[1].type: "jwks" is not supported by this version: the entry is ignored, and its tokens are refused`,
 				"a.yaml:29:1: somePlugin: is taken for the section of a Backstage plugin and ignored",
 				"a.yaml:32:15: notifications.processors: is not supported by this version and is ignored",
-				"a.yaml:33:20: notifications.defaultSettings: is not supported by this version and is ignored",
 			},
 		},
 		{
@@ -717,12 +725,12 @@ func TestExampleFile(t *testing.T) {
 	if len(found) > 0 {
 		t.Fatalf("with everything: %v\n%s", found, all)
 	}
-	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x"}})
+	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x"}})
 	if problems != nil || warnings != nil {
 		t.Errorf("with everything: problems %q, warnings %q", problems, warnings)
 	}
 	for _, key := range Keys() {
-		if key == "notifications.defaultSettings" || key == "notifications.processors" {
+		if key == "notifications.processors" {
 			continue // not supported yet
 		}
 		n := tree

@@ -23,6 +23,7 @@ func TestNothingShowsSecrets(t *testing.T) {
 	config := Default()
 	config.Database = database
 	config.Backend.Auth.StaticTokens = []StaticToken{{Hash: hash, Subject: "ci"}}
+	config.Directory.Backstage.Token = NewSecret(password)
 
 	hidden := []string{
 		password,

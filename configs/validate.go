@@ -101,6 +101,7 @@ func (c Config) invalid() []Problem {
 	for i, origin := range c.CORS.Origins {
 		found.check(fmt.Sprintf("cors.origins[%d]", i), checkOrigin(origin, c.Auth.Guest.Enabled))
 	}
+	c.Directory.invalid(&found)
 	c.Pipeline.invalid(&found)
 
 	found.check("app.baseUrl", checkBaseURL(c.App.BaseURL))

@@ -291,21 +291,21 @@ func TestRetryPolicy(t *testing.T) {
 	failure := errors.New("x")
 	for failed, ceiling := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 4: 4 * time.Second} {
 		for range 200 {
-			if delay, again := p.decide(failure, failed); !again || delay < 0 || delay > ceiling {
+			if delay, again := p.decide(failure, &tries{Attempt: failed - 1}); !again || delay < 0 || delay > ceiling {
 				t.Fatalf("after %d: %s, %v", failed, delay, again)
 			}
 		}
 	}
-	if _, again := p.decide(failure, 5); again {
+	if _, again := p.decide(failure, &tries{Attempt: 4}); again {
 		t.Error("tried beyond MaxAttempts")
 	}
-	if _, again := p.decide(fmt.Errorf("wrapped: %w", signalbox.Permanent(failure)), 1); again {
+	if _, again := p.decide(fmt.Errorf("wrapped: %w", signalbox.Permanent(failure)), &tries{}); again {
 		t.Error("a permanent error was retried")
 	}
-	if delay, again := p.decide(signalbox.RetryAfter(failure, time.Hour), 1); !again || delay < time.Hour {
+	if delay, again := p.decide(signalbox.RetryAfter(failure, time.Hour), &tries{}); !again || delay < time.Hour {
 		t.Errorf("RetryAfter an hour: %s, %v", delay, again)
 	}
-	if delay, again := (RetryPolicy{MaxAttempts: 100}).withDefaults().decide(failure, 90); !again || delay > 5*time.Minute {
+	if delay, again := (RetryPolicy{MaxAttempts: 100}).withDefaults().decide(failure, &tries{Attempt: 89}); !again || delay > 5*time.Minute {
 		t.Errorf("after 90: %s, %v", delay, again)
 	}
 }

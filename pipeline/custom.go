@@ -15,14 +15,16 @@ type Rules interface {
 	Payload(payload *signalbox.Payload) error
 }
 
-// newOptionsStage returns the stage that runs the options phase of a processor.
-func newOptionsStage(processor signalbox.OptionsProcessor, rules Rules) signalbox.Stage {
-	return &optionsStage{processor: processor, rules: rules, isolation: newIsolation(processor.Name())}
+// newOptionsStage returns the stage that runs the options phase of a processor on
+// what filter lets through; the rest passes it by.
+func newOptionsStage(processor signalbox.OptionsProcessor, rules Rules, filter signalbox.PayloadFilter) signalbox.Stage {
+	return &optionsStage{processor: processor, rules: rules, filter: filter, isolation: newIsolation(processor.Name())}
 }
 
 type optionsStage struct {
 	processor signalbox.OptionsProcessor
 	rules     Rules
+	filter    signalbox.PayloadFilter
 	isolation *isolation
 }
 
@@ -34,6 +36,9 @@ func (s *optionsStage) Process(ctx context.Context, batch *signalbox.Batch) erro
 	live := batch.Live()
 	s.isolation.each(ctx, len(live), func(ctx context.Context, index int) {
 		item := live[index]
+		if s.filter.Drops(item.Request.Payload.Topic, item.Request.Payload.Severity) != "" {
+			return
+		}
 		request, err := s.run(ctx, item.Request)
 		if err != nil {
 			item.Fail(s.Name(), err)
@@ -60,14 +65,16 @@ func (s *optionsStage) run(ctx context.Context, original signalbox.SendRequest) 
 	return changed, nil
 }
 
-// newPreProcessStage returns the stage that runs the per-recipient phase of a processor.
-func newPreProcessStage(processor signalbox.PreProcessor, rules Rules) signalbox.Stage {
-	return &preProcessStage{processor: processor, rules: rules, isolation: newIsolation(processor.Name())}
+// newPreProcessStage returns the stage that runs the per-recipient phase of a
+// processor on what filter lets through; the rest passes it by.
+func newPreProcessStage(processor signalbox.PreProcessor, rules Rules, filter signalbox.PayloadFilter) signalbox.Stage {
+	return &preProcessStage{processor: processor, rules: rules, filter: filter, isolation: newIsolation(processor.Name())}
 }
 
 type preProcessStage struct {
 	processor signalbox.PreProcessor
 	rules     Rules
+	filter    signalbox.PayloadFilter
 	isolation *isolation
 }
 
@@ -115,13 +122,18 @@ func (s *preProcessStage) apply(item *signalbox.Item, verdicts []verdict) {
 			return
 		}
 		if v.keep {
-			kept = append(kept, signalbox.Routed{Notification: v.notification, Channels: item.Routed[i].Channels})
+			routed := item.Routed[i]
+			routed.Notification = v.notification
+			kept = append(kept, routed)
 		}
 	}
 	item.Routed = kept
 }
 
 func (s *preProcessStage) run(ctx context.Context, original signalbox.Notification) verdict {
+	if s.filter.Drops(original.Payload.Topic, original.Payload.Severity) != "" {
+		return verdict{notification: original, keep: true}
+	}
 	changed := original
 	changed.Payload = original.Payload.Clone()
 	var keep bool

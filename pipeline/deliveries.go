@@ -19,7 +19,9 @@ type consumer struct {
 	name  string
 	topic string
 	// channel is set for channels: only notifications routed to it are taken.
-	channel   bool
+	channel bool
+	// filter keeps notifications from a processor.
+	filter    signalbox.PayloadFilter
 	take      func(ctx context.Context, notification signalbox.Notification) error
 	isolation *isolation
 }
@@ -31,9 +33,9 @@ func channelConsumer(c channels.Channel) *consumer {
 	}
 }
 
-func postConsumer(p signalbox.PostProcessor) *consumer {
+func postConsumer(p signalbox.PostProcessor, filter signalbox.PayloadFilter) *consumer {
 	return &consumer{
-		name: p.Name(), topic: postPrefix + p.Name(),
+		name: p.Name(), topic: postPrefix + p.Name(), filter: filter,
 		take: p.PostProcess, isolation: newIsolation(p.Name()),
 	}
 }
@@ -41,8 +43,8 @@ func postConsumer(p signalbox.PostProcessor) *consumer {
 // delivery is the payload of a message on a consumer's topic: one notification
 // revision for one consumer.
 type delivery struct {
-	Version      int                `json:"v"`
-	Attempt      int                `json:"attempt,omitempty"`
+	Version int `json:"v"`
+	tries
 	Notification storedNotification `json:"notification"`
 }
 
@@ -88,7 +90,7 @@ func (p *Pipeline) planDeliveries(c *plan, w *work) {
 func (p *Pipeline) deliveries(routed *signalbox.Routed, notification signalbox.Notification) []signalbox.Message {
 	var list []signalbox.Message
 	for _, c := range p.consumers {
-		if c.channel && !routed.To(c.name) {
+		if c.channel && !routed.To(c.name) || c.filter.Drops(notification.Payload.Topic, notification.Payload.Severity) != "" {
 			continue
 		}
 		message, err := c.message(delivery{Notification: storedFrom(notification)}, 0)
@@ -141,11 +143,10 @@ func (p *Pipeline) deliver(ctx context.Context, msg *message.Message, c *consume
 
 // redeliver replaces the message by a later one, or by a dead letter.
 func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, cause error) error {
-	d.Attempt++
-	delay, again := p.config.Retry.decide(cause, d.Attempt)
+	delay, again := p.config.Retry.decide(cause, &d.tries)
 	attempts := d.Attempt
 	if !again {
-		d.Attempt = 0 // a person's retry starts afresh
+		d.tries = tries{} // a person's retry starts afresh
 	}
 	next, err := c.message(d, delay)
 	if err != nil {
@@ -167,7 +168,7 @@ func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, cause
 		}}
 	}
 	p.log.LogAttrs(ctx, level, "a delivery failed", slog.String("consumer", c.name),
-		slog.String("notification", d.Notification.ID), slog.Int("attempt", attempts),
+		slog.String("notification", d.Notification.ID), slog.Int("attempt", attempts+d.Waits),
 		slog.Bool("deadLetter", !again), slog.Any("error", cause))
 	_, err = p.deps.Committer.Commit(ctx, commit)
 	return err

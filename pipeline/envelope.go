@@ -25,8 +25,7 @@ type entry struct {
 	// follows from the message's position in the queue and the request's in the
 	// message.
 	Revision int64 `json:"revision,omitempty"`
-	// Attempt counts the failed attempts so far.
-	Attempt int `json:"attempt,omitempty"`
+	tries
 	// Waiter names the instance on which the sender waits for the result.
 	Waiter string `json:"waiter,omitempty"`
 }

@@ -121,7 +121,12 @@ func (p *Pipeline) plan(w *work) (*plan, error) {
 			if item.Routed[j].To(signalbox.ChannelWeb) {
 				c.rowOf[i][j] = len(inbox)
 				inbox = append(inbox, item.Routed[j].Notification)
+				continue
 			}
+			// It has no row to be remembered by; without this, what is off from
+			// the start could never be found and switched on.
+			n := &item.Routed[j].Notification
+			c.commit.Received = append(c.commit.Received, signalbox.Received{User: n.User, Origin: n.Origin, Topic: n.Payload.Topic})
 		}
 	}
 	folded, index := rows(inbox)
@@ -152,7 +157,7 @@ func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item) er
 	}
 	p.log.LogAttrs(context.Background(), level, "a request failed",
 		slog.String("request", item.Request.ID), slog.String("origin", item.Request.Origin),
-		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+1),
+		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+e.Waits+1),
 		slog.Bool("deadLetter", dead != nil), slog.Any("error", item.Err))
 	return nil
 }

@@ -32,6 +32,9 @@ type Deps struct {
 	Stages []signalbox.Stage
 	// Processors are the custom steps, in order; may be empty.
 	Processors []signalbox.Processor
+	// Filters keep notifications from processors, by their names; may be empty.
+	// Those of channels are part of what the settings stage decides.
+	Filters map[string]signalbox.PayloadFilter
 	// Channels are the outside channels; may be empty.
 	Channels []channels.Channel
 	// Rules checks what custom processors leave behind.
@@ -166,17 +169,18 @@ func (p *Pipeline) compose() error {
 	}
 	for _, processor := range p.deps.Processors {
 		names = append(names, processor.Name())
+		filter := p.deps.Filters[processor.Name()]
 		phases := 0
 		if o, ok := processor.(signalbox.OptionsProcessor); ok {
-			options = append(options, newOptionsStage(o, p.deps.Rules))
+			options = append(options, newOptionsStage(o, p.deps.Rules, filter))
 			phases++
 		}
 		if r, ok := processor.(signalbox.PreProcessor); ok {
-			recipes = append(recipes, newPreProcessStage(r, p.deps.Rules))
+			recipes = append(recipes, newPreProcessStage(r, p.deps.Rules, filter))
 			phases++
 		}
 		if o, ok := processor.(signalbox.PostProcessor); ok {
-			p.consumers = append(p.consumers, postConsumer(o))
+			p.consumers = append(p.consumers, postConsumer(o, filter))
 			phases++
 		}
 		if phases == 0 {

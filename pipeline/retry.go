@@ -14,7 +14,8 @@ import (
 // RetryPolicy says how often and when what failed is tried again.
 type RetryPolicy struct {
 	// MaxAttempts is how often an item is tried in all before it becomes a dead
-	// letter. Defaults to 8.
+	// letter. Failures of the infrastructure ([signalbox.Transient]) do not count:
+	// they are retried until they pass. Defaults to 8.
 	MaxAttempts int
 	// Min and Max bound the delay before the next attempt: it grows from Min,
 	// doubling, up to Max, with full jitter. Default to 1s and 5m.
@@ -35,30 +36,49 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// decide says what becomes of an item after its failed'th failed attempt.
-func (p RetryPolicy) decide(err error, failed int) (delay time.Duration, again bool) {
-	if signalbox.IsPermanent(err) || failed >= p.MaxAttempts {
+// tries counts how often something failed. It travels with the message.
+type tries struct {
+	// Attempt counts the failures that were its own, or may have been.
+	Attempt int `json:"attempt,omitempty"`
+	// Waits counts those of the infrastructure: it only waits for that.
+	Waits int `json:"waits,omitempty"`
+}
+
+// decide counts a failure and says what follows. A [signalbox.Transient] one has
+// nothing to do with the thing at hand, so that it uses up no attempt: an outage,
+// however long, delays and buries nothing.
+func (p RetryPolicy) decide(err error, t *tries) (delay time.Duration, again bool) {
+	if signalbox.IsTransient(err) && !signalbox.IsPermanent(err) {
+		t.Waits++
+		return p.delay(err, t.Waits), true
+	}
+	t.Attempt++
+	if signalbox.IsPermanent(err) || t.Attempt >= p.MaxAttempts {
 		return 0, false
 	}
+	return p.delay(err, t.Attempt), true
+}
+
+// delay is the time before the next attempt after so many failures.
+func (p RetryPolicy) delay(err error, failed int) time.Duration {
 	// Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"):
 	// what failed together does not come back together.
 	ceiling := p.Max
 	if shift := failed - 1; shift < 32 && p.Min<<shift > 0 {
 		ceiling = min(p.Max, p.Min<<shift)
 	}
-	delay = time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // G404: jitter is no secret
+	delay := time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // G404: jitter is no secret
 	if asked, ok := signalbox.RetryDelay(err); ok {
 		delay = max(delay, asked)
 	}
-	return delay, true
+	return delay
 }
 
 // setAside says what becomes of a request that failed: a message for another
 // attempt, or a dead letter. The entry carries its Revision.
 func (p *Pipeline) setAside(e entry, stage string, cause error) (*signalbox.Message, *signalbox.DeadLetter, error) {
-	e.Attempt++
-	delay, again := p.config.Retry.decide(cause, e.Attempt)
-	if e.Attempt == 1 && errors.Is(cause, signalbox.ErrPatience) {
+	delay, again := p.config.Retry.decide(cause, &e.tries)
+	if e.Attempt+e.Waits == 1 && errors.Is(cause, signalbox.ErrPatience) {
 		delay = 0 // it only has to leave its batch
 	}
 	encoded, err := encodeEntry(e)
@@ -71,7 +91,7 @@ func (p *Pipeline) setAside(e entry, stage string, cause error) (*signalbox.Mess
 		return &signalbox.Message{Topic: TopicRetry, ID: e.Request.ID, Payload: payload, Delay: delay}, nil, nil
 	}
 	attempts := e.Attempt
-	e.Attempt = 0 // a person's retry starts afresh
+	e.tries = tries{} // a person's retry starts afresh
 	if encoded, err = encodeEntry(e); err != nil {
 		return nil, nil, err
 	}

@@ -2,77 +2,47 @@ package processors
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/signalbox/signalbox"
 )
 
-// Resolver turns entity references into users.
-type Resolver interface {
-	// Resolve returns the canonical references of the users that refs stand
-	// for, without those that exclude stands for, each once, in the order in
-	// which refs name them. A reference that stands for nobody yields nobody and
-	// is no error. An error that is [signalbox.Transient] delays the
-	// notifications; any other fails the request.
-	Resolve(ctx context.Context, refs, exclude []string) (users []string, err error)
-}
-
-// UsersOnly is a [Resolver] without a directory: a user reference stands for
-// that user, any other reference for nobody.
-type UsersOnly struct{}
-
-// Resolve returns the user references among refs that exclude does not name.
-func (UsersOnly) Resolve(_ context.Context, refs, exclude []string) ([]string, error) {
-	users := make([]string, 0, len(refs))
-	seen := make(map[string]struct{}, len(refs)+len(exclude))
-	for _, ref := range exclude {
-		seen[ref] = struct{}{}
-	}
-	for _, ref := range refs {
-		parsed, err := signalbox.ParseEntityRef(ref)
-		if err != nil {
-			return nil, err
-		}
-		user := parsed.String()
-		if _, known := seen[user]; known || !parsed.IsUser() {
-			continue
-		}
-		seen[user] = struct{}{}
-		users = append(users, user)
-	}
-	return users, nil
-}
-
 // Recipients is the stage that turns each request into notifications: one per
 // user, or one for everybody.
 type Recipients struct {
-	resolver Resolver
-	channels []string
+	directory signalbox.Directory
+	channels  []string
 }
 
 // NewRecipients makes the stage. Every notification starts out routed to all of
 // channels; later stages take some away.
-func NewRecipients(resolver Resolver, channels []string) *Recipients {
-	return &Recipients{resolver: resolver, channels: slices.Clone(channels)}
+func NewRecipients(directory signalbox.Directory, channels []string) *Recipients {
+	return &Recipients{directory: directory, channels: slices.Clone(channels)}
 }
 
 // Name returns "recipients".
 func (*Recipients) Name() string { return "recipients" }
 
-// Process resolves the recipients of every live item.
+// Process resolves the recipients of every live item, each distinct set once per
+// batch. References that nobody knows end up in [signalbox.Item.Unknown]. A
+// directory that cannot tell, or does not within the batch's patience, fails only
+// the items that need it, with a transient error.
 func (r *Recipients) Process(ctx context.Context, batch *signalbox.Batch) error {
-	for _, item := range batch.Live() {
+	live := batch.Live()
+	answers := r.resolve(ctx, batch, live)
+	for _, item := range live {
 		users := []string{""} // a broadcast: one row, nobody's
 		if item.Request.Recipients.Type != signalbox.RecipientsBroadcast {
-			var err error
-			users, err = r.resolver.Resolve(ctx, item.Request.Recipients.EntityRefs, item.Request.Recipients.ExcludeEntityRefs)
-			if signalbox.IsTransient(err) {
-				return err
-			}
-			if err != nil {
-				item.Fail(r.Name(), err)
+			answer := answers[keyOf(&item.Request.Recipients)]
+			if answer.err != nil {
+				item.Fail(r.Name(), answer.err)
 				continue
 			}
+			users, item.Unknown = answer.Users, answer.Unknown
 		}
 		item.Routed = make([]signalbox.Routed, 0, len(users))
 		for _, user := range users {
@@ -91,4 +61,62 @@ func (r *Recipients) Process(ctx context.Context, batch *signalbox.Batch) error 
 		}
 	}
 	return nil
+}
+
+// answer is what the directory said of one set of references.
+type answer struct {
+	signalbox.Resolution
+	refs, exclude []string
+	err           error
+}
+
+// keyOf identifies a set of references. No reference holds the separators.
+func keyOf(r *signalbox.Recipients) string {
+	return strings.Join(r.EntityRefs, " ") + "\n" + strings.Join(r.ExcludeEntityRefs, " ")
+}
+
+// concurrentQuestions is how many sets of one batch are asked about at a time: a
+// directory that is far away can then bring their lookups together.
+const concurrentQuestions = 16
+
+// resolve asks the directory once for each distinct set of references.
+func (r *Recipients) resolve(ctx context.Context, batch *signalbox.Batch, items []*signalbox.Item) map[string]*answer {
+	answers := make(map[string]*answer, len(items))
+	for _, item := range items {
+		to := &item.Request.Recipients
+		if to.Type != signalbox.RecipientsBroadcast {
+			answers[keyOf(to)] = &answer{refs: to.EntityRefs, exclude: to.ExcludeEntityRefs}
+		}
+	}
+	if batch.Patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, batch.Patience, signalbox.ErrPatience)
+		defer cancel()
+	}
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, concurrentQuestions)
+	for _, a := range answers {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			a.Resolution, a.err = r.ask(ctx, a.refs, a.exclude)
+		})
+	}
+	wait.Wait()
+	return answers
+}
+
+// ask returns what the directory says; a panic of it is an error. What was cut
+// off by the patience waits on its own, and delays nobody.
+func (r *Recipients) ask(ctx context.Context, refs, exclude []string) (resolution signalbox.Resolution, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("directory: panic: %v", p)
+		}
+	}()
+	resolution, err = r.directory.Resolve(ctx, refs, exclude)
+	if err != nil && errors.Is(context.Cause(ctx), signalbox.ErrPatience) {
+		err = signalbox.Transient(fmt.Errorf("%w: %w", signalbox.ErrPatience, err))
+	}
+	return resolution, err
 }

@@ -18,7 +18,8 @@ func (s *Store) Commit(ctx context.Context, c signalbox.Commit) ([]signalbox.Out
 		return nil, fmt.Errorf("storage: commit: %w", err)
 	}
 	outcomes := make([]signalbox.Outcome, len(entries))
-	if len(entries) == 0 && rowsOnly(c) && c.Then == nil {
+	seen := s.unseen(entries, c.Received)
+	if len(entries)+len(seen) == 0 && rowsOnly(c) && c.Then == nil {
 		return outcomes, nil
 	}
 	if err := s.prepareWrites(ctx); err != nil {
@@ -26,7 +27,7 @@ func (s *Store) Commit(ctx context.Context, c signalbox.Commit) ([]signalbox.Out
 	}
 	var published []signalbox.Message
 	for range violationAttempts {
-		published, err = s.commit(ctx, c, entries, outcomes)
+		published, err = s.commit(ctx, c, entries, seen, outcomes)
 		if !violates(err) {
 			break
 		}
@@ -42,6 +43,7 @@ func (s *Store) Commit(ctx context.Context, c signalbox.Commit) ([]signalbox.Out
 	if err != nil {
 		return nil, fmt.Errorf("storage: commit: %w", err)
 	}
+	s.seen.add(seen)
 	if len(published) > 0 {
 		s.queue.Wake(topicsOf(published)...)
 	}
@@ -55,9 +57,9 @@ func rowsOnly(c signalbox.Commit) bool {
 }
 
 // commit runs one attempt and returns the messages that it published.
-func (s *Store) commit(ctx context.Context, c signalbox.Commit, entries []*entry, outcomes []signalbox.Outcome) (published []signalbox.Message, err error) {
+func (s *Store) commit(ctx context.Context, c signalbox.Commit, entries []*entry, seen []signalbox.Received, outcomes []signalbox.Outcome) (published []signalbox.Message, err error) {
 	batches := batchesOf(entries)
-	if len(batches) == 1 && rowsOnly(c) && c.Then == nil &&
+	if len(batches) == 1 && len(seen) == 0 && rowsOnly(c) && c.Then == nil &&
 		(s.db.Dialect == database.Postgres || len(batches[0].entries) == 1) {
 		forget(entries)
 		err := database.Classify(s.writeBatch(ctx, nil, batches[0]))
@@ -83,6 +85,9 @@ func (s *Store) commit(ctx context.Context, c signalbox.Commit, entries []*entry
 			return err
 		}
 		if err := s.bury(ctx, tx, c.DeadLetters); err != nil {
+			return err
+		}
+		if err := s.recordSeen(ctx, tx, seen); err != nil {
 			return err
 		}
 		if published, err = s.messages(ctx, tx, c, outcomes); err != nil || len(published) == 0 {

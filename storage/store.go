@@ -1,6 +1,7 @@
 // Package storage keeps the inbox, the commits of the pipeline and the accepted
 // submissions on PostgreSQL and SQLite. [Store] implements the root package's
-// seams signalbox.Inbox, signalbox.Committer and signalbox.Accepter.
+// seams signalbox.Inbox, signalbox.Committer, signalbox.Accepter and
+// signalbox.SettingsStore.
 //
 // It imports the root package and storage/database. The queue comes in as a
 // [Publisher], so that messages are published in the transaction that stores
@@ -9,7 +10,7 @@
 // Locks are always taken in one order, so that transactions wait for each other
 // and do not deadlock: counts of users (sorted, the broadcasts' ” first), rows
 // of broadcasts, rows of notifications (sorted by user, origin, scope), dead
-// letters, messages.
+// letters, what was seen (sorted by user, origin, topic), messages.
 package storage
 
 import (
@@ -49,12 +50,16 @@ type Store struct {
 
 	// read and write keep prepared statements where the driver does not.
 	read, write statements
+
+	// seen knows what settings_seen has, as far as there is room.
+	seen *seenCache
 }
 
 var (
-	_ signalbox.Inbox     = (*Store)(nil)
-	_ signalbox.Committer = (*Store)(nil)
-	_ signalbox.Accepter  = (*Store)(nil)
+	_ signalbox.Inbox         = (*Store)(nil)
+	_ signalbox.Committer     = (*Store)(nil)
+	_ signalbox.Accepter      = (*Store)(nil)
+	_ signalbox.SettingsStore = (*Store)(nil)
 )
 
 // New returns a store on a migrated database. db stays the caller's to close.
@@ -73,5 +78,6 @@ func New(db *database.DB, queue Publisher, config Config) (*Store, error) {
 		db: db, queue: queue, now: config.Now,
 		read:  statements{db: db.Reader, prepare: prepare},
 		write: statements{db: db.Writer, prepare: prepare},
+		seen:  newSeenCache(seenGeneration),
 	}, nil
 }

@@ -22,6 +22,7 @@ func TestInbox(t *testing.T)     { suite(t, storagetest.Inbox) }
 func TestCommitter(t *testing.T) { suite(t, storagetest.Committer) }
 func TestAccepter(t *testing.T)  { suite(t, storagetest.Accepter) }
 func TestRetention(t *testing.T) { suite(t, storagetest.Retention) }
+func TestSettings(t *testing.T)  { suite(t, storagetest.Settings) }
 
 func suite(t *testing.T, run func(*testing.T, func(*testing.T) storagetest.Fixture)) {
 	for name, url := range map[string]func(testing.TB) string{
@@ -68,7 +69,7 @@ func empty(t testing.TB, db *database.DB) {
 	if _, err := db.Writer.ExecContext(t.Context(), createOutbox); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "idempotency_keys"} {
+	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "idempotency_keys", "settings", "settings_seen"} {
 		if _, err := db.Writer.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func TestAccess(t *testing.T) {
 			got := h.do(request{method: r.Method, path: path, token: token, body: map[string]string{"POST": "{"}[r.Method]})
 			var want int
 			switch {
-			case r.Access == "public" || kind == r.Access:
+			case r.Access == "public" || kind == r.Access || r.Access == "either" && kind != "":
 				// Allowed: whatever the body or the identifier lead to.
 				if got.StatusCode == 401 || got.StatusCode == 403 {
 					t.Errorf("%s %s as %q: %d", r.Method, r.Path, kind, got.StatusCode)
@@ -75,7 +75,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 	}
 	var table []string
 	for _, r := range h.server.Routes() {
-		if !slices.Contains([]string{"public", "user", "service"}, r.Access) {
+		if !slices.Contains([]string{"public", "user", "service", "either"}, r.Access) {
 			t.Errorf("%s %s has no access rule: %q", r.Method, r.Path, r.Access)
 		}
 		table = append(table, r.Method+" "+strings.Replace(r.Path, ":id", "{id}", 1))
@@ -87,7 +87,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 			}
 		}
 		slices.Sort(schemes)
-		want := map[string]string{"public": "", "user": "guest userToken", "service": "serviceToken"}[r.Access]
+		want := map[string]string{"public": "", "user": "guest userToken", "service": "serviceToken", "either": "guest serviceToken userToken"}[r.Access]
 		if got := strings.Join(schemes, " "); got != want {
 			t.Errorf("%s %s: documented for %q, the table says %s", r.Method, r.Path, got, r.Access)
 		}
@@ -226,7 +226,7 @@ func TestCrossOrigin(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	h := start(t)
 	deps := web.Deps{
-		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Authenticator: users{},
+		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Settings: h.settings, Policy: webOnly(), Authenticator: users{},
 		Signals: func(func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 			return func(*fiber.Ctx) error { return nil }
 		},

@@ -66,6 +66,7 @@ type harness struct {
 	inbox     *inbox
 	submitter *submitter
 	signaler  *signaler
+	settings  *settings
 	logged    *lockedBuffer
 	server    *web.Server
 	address   string
@@ -75,9 +76,10 @@ type harness struct {
 // start serves on a loopback port until the test ends.
 func start(t *testing.T, change ...func(*web.Deps, *web.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, logged: &lockedBuffer{}}
+	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, settings: &settings{}, logged: &lockedBuffer{}}
 	deps := web.Deps{
 		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler,
+		Settings: h.settings, Policy: webOnly(),
 		Authenticator: auth.Chain{users{}, staticTokens(t)},
 		Signals:       socketEcho,
 		Logger:        slog.New(slog.NewTextHandler(h.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),

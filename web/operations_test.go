@@ -112,6 +112,10 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.body = `{"filter":{},"saved":true}`
 				h.do(r)
 				r.body = `{"ids":["` + idOf(1) + `"],"read":false}`
+			case strings.HasSuffix(path, "/settings"):
+				r.body = `{"channels":[{"id":"Web","enabled":true,"origins":[{"id":"ci","enabled":false,"topics":[{"id":"t","enabled":true}]}]}]}`
+			case strings.HasSuffix(path, "/preview"):
+				r.path += "?origin=ci&user=" + jane
 			case strings.HasSuffix(path, "/batch"):
 				r.body = "[" + toJane + "]"
 			case strings.HasSuffix(path, "/publish"):
@@ -158,6 +162,7 @@ func TestDocumentedLimits(t *testing.T) {
 		fmt.Sprintf("minimum: 0, maximum: %d, default: %d}", web.MaxLimit, web.DefaultLimit),
 		fmt.Sprintf("minimum: 0, maximum: %d, default: 0}", web.MaxOffset),
 		fmt.Sprintf("warnings: type: array maxItems: %d", signalbox.MaxWarnings),
+		fmt.Sprintf("channels: type: array maxItems: %d", signalbox.MaxChoices),
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("not in the document: %s", want)

@@ -45,6 +45,8 @@ type route struct {
 	public  fiber.Handler
 	user    func(*fiber.Ctx, signalbox.UserPrincipal) error
 	service func(*fiber.Ctx, signalbox.ServicePrincipal) error
+	// either is for users and services; it tells them apart.
+	either func(*fiber.Ctx, signalbox.Principal) error
 	// socket is the WebSocket: a user route whose token travels in another
 	// header.
 	socket fiber.Handler
@@ -68,6 +70,10 @@ func (s *Server) table() []route {
 		{method: get, path: n + "/notifications", plugin: notificationsPlugin, user: s.list},
 		{method: get, path: n + "/status", plugin: notificationsPlugin, user: s.status},
 		{method: get, path: n + "/topics", plugin: notificationsPlugin, user: s.topics},
+		{method: get, path: n + "/settings", plugin: notificationsPlugin, user: s.readSettings},
+		// A page sends back every switch that it shows.
+		{method: post, path: n + "/settings", plugin: notificationsPlugin, maxBody: s.config.MaxBatchBody, user: s.saveSettings},
+		{method: get, path: n + "/settings/preview", plugin: notificationsPlugin, either: s.previewSettings},
 		{method: post, path: n + "/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: post, path: n + "/notifications/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: get, path: n + "/openapi.yaml", public: serveOpenAPI},
@@ -87,7 +93,7 @@ func (s *Server) table() []route {
 // rules counts the access rules of a route. It must be 1.
 func (r *route) rules() int {
 	n := 0
-	for _, set := range []bool{r.public != nil, r.user != nil, r.service != nil, r.socket != nil} {
+	for _, set := range []bool{r.public != nil, r.user != nil, r.service != nil, r.either != nil, r.socket != nil} {
 		if set {
 			n++
 		}
@@ -100,7 +106,7 @@ type RouteInfo struct {
 	Method string
 	// Path is a Fiber pattern.
 	Path string
-	// Access is who may use it: "public", "user" or "service".
+	// Access is who may use it: "public", "user", "service" or "either" of these.
 	Access string
 }
 
@@ -116,6 +122,8 @@ func (s *Server) Routes() []RouteInfo {
 			info.Access = "user"
 		case r.service != nil:
 			info.Access = "service"
+		case r.either != nil:
+			info.Access = "either"
 		}
 		list = append(list, info)
 	}
@@ -194,21 +202,27 @@ func (s *Server) runAsUser(c *fiber.Ctx, r *route, user signalbox.UserPrincipal)
 	case r.socket != nil:
 		c.Locals(socketUserKey{}, user)
 		return r.socket(c)
-	case r.user == nil:
+	case r.user == nil && r.either == nil:
 		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow 'user' credentials")
 	}
 	if err := checkBody(c, r); err != nil {
 		return err
 	}
+	if r.either != nil {
+		return r.either(c, user)
+	}
 	return r.user(c, user)
 }
 
 func (s *Server) runAsService(c *fiber.Ctx, r *route, service signalbox.ServicePrincipal) error {
-	if r.service == nil {
+	if r.service == nil && r.either == nil {
 		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow 'service' credentials")
 	}
 	if err := checkBody(c, r); err != nil {
 		return err
+	}
+	if r.either != nil {
+		return r.either(c, service)
 	}
 	return r.service(c, service)
 }

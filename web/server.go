@@ -25,6 +25,10 @@ type Deps struct {
 	Inbox     signalbox.Inbox
 	Submitter signalbox.Submitter
 	Signaler  signalbox.Signaler
+	// Settings are the users' choices, Policy decides with them as the pipeline
+	// does.
+	Settings signalbox.SettingsStore
+	Policy   *signalbox.SettingsPolicy
 	// Authenticator knows the credentials of services and users. Guest mode is
 	// not its business, see [Config.Guest].
 	Authenticator auth.Authenticator
@@ -79,6 +83,9 @@ type Guest struct {
 	// Hosts are the names in the Host header that guest mode answers to besides
 	// loopback ones. Defaults to none.
 	Hosts []string
+	// Ownership tells what a guest owns things as, see [auth.GuestConfig].
+	// Optional.
+	Ownership auth.Ownership
 }
 
 const minHeader = 48 << 10
@@ -153,6 +160,7 @@ func (d Deps) validate() error {
 	for name, missing := range map[string]bool{
 		"Inbox": d.Inbox == nil, "Submitter": d.Submitter == nil, "Signaler": d.Signaler == nil,
 		"Authenticator": d.Authenticator == nil, "Signals": d.Signals == nil,
+		"Settings": d.Settings == nil, "Policy": d.Policy == nil,
 	} {
 		if missing {
 			return fmt.Errorf("web: Deps.%s is missing", name)
@@ -202,6 +210,7 @@ func New(deps Deps, config Config) (*Server, error) {
 	if config.Guest != nil {
 		guest, err := auth.NewGuest(auth.GuestConfig{
 			User: config.Guest.User, Hosts: config.Guest.Hosts, AllowedOrigins: config.AllowedOrigins,
+			Ownership: config.Guest.Ownership, Logger: deps.Logger,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("web: %w", err)

@@ -17,6 +17,7 @@ type Store interface {
 	signalbox.Inbox
 	signalbox.Committer
 	signalbox.Accepter
+	signalbox.SettingsStore
 
 	DeleteExpired(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteClaims(ctx context.Context, before time.Time, batch int) (int, error)

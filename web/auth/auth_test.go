@@ -155,6 +155,47 @@ func TestGuest(t *testing.T) {
 	}
 }
 
+// owners knows one user, and is away for another.
+type owners struct{}
+
+func (owners) Ownership(ctx context.Context, user string) ([]string, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return nil, errors.New("a directory that is away would keep the guest waiting for ever")
+	}
+	switch user {
+	case "user:default/jane":
+		return []string{user, "group:default/team-a"}, nil
+	case "user:default/joe":
+		return nil, signalbox.Transient(errors.New("the directory is away"))
+	}
+	return []string{user}, nil
+}
+
+func TestGuestOwnership(t *testing.T) {
+	guest, err := auth.NewGuest(auth.GuestConfig{Ownership: owners{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, user, groups string
+		want               []string
+	}{
+		{"from the directory", "user:jane", "", []string{"user:default/jane", "group:default/team-a"}},
+		{"what the guest says wins", "user:jane", "group:b", []string{"user:default/jane", "group:default/b"}},
+		{"an outage keeps nobody out", "user:joe", "", []string{"user:default/joe"}},
+		{"nobody in particular", "", "", []string{auth.DefaultGuest}},
+	} {
+		principal, err := guest.Authenticate(context.Background(), auth.Credentials{Host: "localhost", GuestUser: c.user, GuestGroups: c.groups})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if diff := cmp.Diff(signalbox.UserPrincipal{Ref: c.want[0], Ownership: c.want}, principal); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
+	}
+}
+
 func TestNewGuest(t *testing.T) {
 	for _, config := range []auth.GuestConfig{
 		{User: "jane"}, {User: "group:default/a"}, {AllowedOrigins: []string{"*"}},

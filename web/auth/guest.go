@@ -3,11 +3,13 @@ package auth
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signalbox/signalbox"
 )
@@ -28,7 +30,21 @@ type GuestConfig struct {
 	// AllowedOrigins are the other origins, scheme://host[:port], whose pages
 	// may act as a guest. Defaults to none: only pages of the server itself.
 	AllowedOrigins []string
+	// Ownership tells what a guest owns things as, unless the guest says. Defaults
+	// to nobody: a guest owns things as itself alone.
+	Ownership Ownership
+	// Logger gets what Ownership cannot tell. Defaults to discarding it.
+	Logger *slog.Logger
 }
+
+// Ownership knows what users own things as. A [signalbox.Directory] is one.
+type Ownership interface {
+	// Ownership returns the references, the user's own among them.
+	Ownership(ctx context.Context, user string) ([]string, error)
+}
+
+// ownershipTimeout bounds how long a guest waits for a directory that is away.
+const ownershipTimeout = time.Second
 
 // Guest is the development mode: a request without a token is a user of its own
 // choice. It is a user and so cannot send.
@@ -41,9 +57,11 @@ type GuestConfig struct {
 // cross-origin rules. (That a page cannot POST is ensured by demanding a JSON
 // content type, which makes browsers ask first.)
 type Guest struct {
-	user    string
-	hosts   []string
-	origins []string
+	user      string
+	hosts     []string
+	origins   []string
+	ownership Ownership
+	log       *slog.Logger
 }
 
 // NewGuest checks the configuration and returns the authenticator.
@@ -59,7 +77,10 @@ func NewGuest(config GuestConfig) (*Guest, error) {
 	if !ref.IsUser() {
 		return nil, fmt.Errorf("guest user: %q is not a user", user)
 	}
-	g := &Guest{user: ref.String()}
+	g := &Guest{user: ref.String(), ownership: config.Ownership, log: config.Logger}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
 	for _, host := range config.Hosts {
 		g.hosts = append(g.hosts, strings.ToLower(strings.TrimSuffix(host, ".")))
 	}
@@ -73,7 +94,7 @@ func NewGuest(config GuestConfig) (*Guest, error) {
 }
 
 // Authenticate implements [Authenticator].
-func (g *Guest) Authenticate(_ context.Context, credentials Credentials) (signalbox.Principal, error) {
+func (g *Guest) Authenticate(ctx context.Context, credentials Credentials) (signalbox.Principal, error) {
 	if credentials.Token != "" {
 		return nil, ErrNotMine
 	}
@@ -84,11 +105,11 @@ func (g *Guest) Authenticate(_ context.Context, credentials Credentials) (signal
 	if !g.allowsOrigin(credentials.Origin, credentials.Host) {
 		return nil, signalbox.Errorf(signalbox.CodeNotAllowed, "Guest mode does not allow pages of this origin")
 	}
-	return g.principal(credentials)
+	return g.principal(ctx, credentials)
 }
 
 // principal is who the guest wants to be.
-func (g *Guest) principal(credentials Credentials) (signalbox.Principal, error) {
+func (g *Guest) principal(ctx context.Context, credentials Credentials) (signalbox.Principal, error) {
 	user := g.user
 	if credentials.GuestUser != "" {
 		ref, err := signalbox.ParseEntityRef(credentials.GuestUser)
@@ -100,23 +121,41 @@ func (g *Guest) principal(credentials Credentials) (signalbox.Principal, error) 
 		}
 		user = ref.String()
 	}
+	if credentials.GuestGroups == "" {
+		return signalbox.UserPrincipal{Ref: user, Ownership: g.owned(ctx, user)}, nil
+	}
+	groups := strings.Split(credentials.GuestGroups, ",")
+	if len(groups) > maxGuestGroups {
+		return nil, signalbox.Errorf(signalbox.CodeInput, "Invalid guest groups: more than %d", maxGuestGroups)
+	}
 	ownership := []string{user}
-	if credentials.GuestGroups != "" {
-		groups := strings.Split(credentials.GuestGroups, ",")
-		if len(groups) > maxGuestGroups {
-			return nil, signalbox.Errorf(signalbox.CodeInput, "Invalid guest groups: more than %d", maxGuestGroups)
+	for _, group := range groups {
+		ref, err := signalbox.NormalizeEntityRef(strings.TrimSpace(group))
+		if err != nil {
+			return nil, signalbox.Errorf(signalbox.CodeInput, "Invalid guest groups: %v", err)
 		}
-		for _, group := range groups {
-			ref, err := signalbox.NormalizeEntityRef(strings.TrimSpace(group))
-			if err != nil {
-				return nil, signalbox.Errorf(signalbox.CodeInput, "Invalid guest groups: %v", err)
-			}
-			if !slices.Contains(ownership, ref) {
-				ownership = append(ownership, ref)
-			}
+		if !slices.Contains(ownership, ref) {
+			ownership = append(ownership, ref)
 		}
 	}
 	return signalbox.UserPrincipal{Ref: user, Ownership: ownership}, nil
+}
+
+// owned asks the directory. A guest whose groups cannot be told now is let in all
+// the same: it misses signals to its groups, and has its inbox.
+func (g *Guest) owned(ctx context.Context, user string) []string {
+	if g.ownership == nil {
+		return []string{user}
+	}
+	ctx, cancel := context.WithTimeout(ctx, ownershipTimeout)
+	defer cancel()
+	owned, err := g.ownership.Ownership(ctx, user)
+	if err != nil {
+		g.log.LogAttrs(ctx, slog.LevelWarn, "the groups of a guest are not known now",
+			slog.String("user", user), slog.Any("error", err))
+		return []string{user}
+	}
+	return owned
 }
 
 // allowsHost takes a Host header.
