@@ -137,7 +137,7 @@ func TestMigrateTogether(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer db.Close() //nolint:errcheck // a test's own
+			defer db.Close()
 			if pending, err := db.Pending(ctx); err != nil || !pending {
 				t.Errorf("before: pending %t, %v", pending, err)
 			}

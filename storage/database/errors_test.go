@@ -84,12 +84,12 @@ func TestClassifyReal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer other.Close() //nolint:errcheck // a test's own
+			defer other.Close()
 			tx, err := other.Begin()
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer tx.Rollback() //nolint:errcheck // a test's own
+			defer tx.Rollback()
 			if _, err := db.Writer.Exec("PRAGMA busy_timeout = 1"); err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +103,7 @@ func TestClassifyReal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:errcheck // broken on purpose
+		defer conn.Close()
 		_, err = conn.ExecContext(ctx, "SELECT pg_terminate_backend(pg_backend_pid())")
 		if !signalbox.IsTransient(database.Classify(err)) {
 			t.Errorf("terminated: %v", err)
