@@ -111,15 +111,17 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 	if e.resolver != nil {
 		resolver = e.resolver
 	}
-	stages := []signalbox.Stage{processors.NewRecipients(resolver, names)}
+	var stages []signalbox.Stage
 	if e.decider != nil {
 		stages = append(stages, processors.NewSettings(e.decider, names))
 	}
 	c := a.config.Pipeline
 	a.pipeline, err = pipeline.New(pipeline.Deps{
-		Subscribe: a.queue.Subscriber, Position: queue.Position,
+		Subscribe: a.queue.Subscriber, Position: queue.Position, Leases: queue.Leases,
 		Accepter: a.store, Committer: a.store, Signaler: signaler,
+		Listening:  func() bool { return a.hub.Connections() > 0 || !a.bus.Alone() },
 		Announcer:  announcer{a.bus},
+		Recipients: processors.NewRecipients(resolver, names),
 		Stages:     stages,
 		Processors: e.processors,
 		Channels:   e.channels,

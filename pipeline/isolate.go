@@ -77,10 +77,10 @@ func (i *isolation) each(ctx context.Context, n int, fn func(ctx context.Context
 	wait.Wait()
 }
 
-// patient returns a context that ends with the batch's patience.
+// patient returns a context that ends with the batch's deadline.
 func patient(ctx context.Context, batch *signalbox.Batch) (context.Context, context.CancelFunc) {
-	if batch.Patience > 0 {
-		return context.WithTimeout(ctx, batch.Patience)
+	if !batch.Deadline.IsZero() {
+		return context.WithDeadline(ctx, batch.Deadline)
 	}
 	return context.WithCancel(ctx)
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -48,36 +49,63 @@ func (p RetryPolicy) decide(err error, failed int) (delay time.Duration, again b
 	}
 	delay = time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // G404: jitter is no secret
 	if asked, ok := signalbox.RetryDelay(err); ok {
-		delay = max(delay, asked)
+		delay = max(delay, min(asked, maxAskedDelay))
 	}
 	return delay, true
 }
 
+// maxAskedDelay bounds what [signalbox.RetryAfter] can ask for.
+const maxAskedDelay = 24 * time.Hour
+
+// maxDeferral bounds the delay of what waits for the infrastructure to come back.
+const maxDeferral = 30 * time.Second
+
 // setAside says what becomes of a request that failed: a message for another
 // attempt, or a dead letter. The entry carries its Revision.
 func (p *Pipeline) setAside(e entry, stage string, cause error) (*signalbox.Message, *signalbox.DeadLetter, error) {
-	e.Attempt++
-	delay, again := p.config.Retry.decide(cause, e.Attempt)
-	if e.Attempt == 1 && errors.Is(cause, signalbox.ErrPatience) {
-		delay = 0 // it only has to leave its batch
+	var (
+		delay time.Duration
+		again = true
+	)
+	switch {
+	case !e.Alone && errors.Is(cause, signalbox.ErrPatience):
+		// It only has to leave its batch: that is no attempt.
+	case signalbox.IsTransient(cause):
+		// Not its fault, so it is tried until it succeeds.
+		e.Deferred++
+		policy := p.config.Retry
+		policy.Max = min(policy.Max, maxDeferral)
+		policy.MaxAttempts = math.MaxInt
+		delay, _ = policy.decide(cause, e.Deferred)
+	default:
+		e.Attempt++
+		delay, again = p.config.Retry.decide(cause, e.Attempt)
 	}
-	encoded, err := encodeEntry(e)
-	if err != nil {
-		return nil, nil, err
-	}
-	payload := joinEntries([][]byte{encoded})[0]
+	e.Alone = true
 	if again {
+		payload, err := encodeSingle(e)
+		if err != nil {
+			return nil, nil, err
+		}
 		p.metrics.retried.WithLabelValues(stage).Inc()
 		return &signalbox.Message{Topic: TopicRetry, ID: e.Request.ID, Payload: payload, Delay: delay}, nil, nil
 	}
+	dead, err := p.deadLetter(e, stage, cause)
+	return nil, dead, err
+}
+
+// deadLetter gives a request up. Its payload starts afresh when a person puts it
+// back on its topic.
+func (p *Pipeline) deadLetter(e entry, stage string, cause error) (*signalbox.DeadLetter, error) {
 	attempts := e.Attempt
-	e.Attempt = 0 // a person's retry starts afresh
-	if encoded, err = encodeEntry(e); err != nil {
-		return nil, nil, err
+	e.Attempt, e.Deferred = 0, 0
+	payload, err := encodeSingle(e)
+	if err != nil {
+		return nil, err
 	}
 	p.metrics.deadLetters.WithLabelValues(stage).Inc()
-	return nil, &signalbox.DeadLetter{
-		ID: e.Request.ID + "/" + stage, Topic: TopicRetry, Payload: joinEntries([][]byte{encoded})[0],
+	return &signalbox.DeadLetter{
+		ID: e.key() + "/" + stage, Topic: TopicRetry, Payload: payload,
 		Stage: stage, Error: errorText(cause), Attempts: attempts,
 		RequestID: e.Request.ID, Origin: e.Request.Origin,
 		Created: e.Request.Created, Died: p.now(),

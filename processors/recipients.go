@@ -62,13 +62,14 @@ func (*Recipients) Name() string { return "recipients" }
 // Process resolves the recipients of every live item.
 func (r *Recipients) Process(ctx context.Context, batch *signalbox.Batch) error {
 	for _, item := range batch.Live() {
-		users := []string{""} // a broadcast: one row, nobody's
-		if item.Request.Recipients.Type != signalbox.RecipientsBroadcast {
+		users := item.Users
+		switch {
+		case users != nil:
+		case item.Request.Recipients.Type == signalbox.RecipientsBroadcast:
+			users = []string{""} // one row, nobody's
+		default:
 			var err error
 			users, err = r.resolver.Resolve(ctx, item.Request.Recipients.EntityRefs, item.Request.Recipients.ExcludeEntityRefs)
-			if signalbox.IsTransient(err) {
-				return err
-			}
 			if err != nil {
 				item.Fail(r.Name(), err)
 				continue
