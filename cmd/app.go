@@ -91,6 +91,9 @@ func (a *app) openStorage(ctx context.Context, registry *prometheus.Registry) (e
 	if err != nil {
 		return err
 	}
+	if err := a.queue.Recover(ctx); err != nil {
+		return err
+	}
 	if err := registry.Register(&depthCollector{queue: a.queue, log: a.log}); err != nil {
 		return err
 	}

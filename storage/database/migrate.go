@@ -54,7 +54,7 @@ func (db *DB) migrator() (*goose.Provider, error) {
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	provider, err := goose.NewProvider(dialect, db.Writer, folder, options...)
+	provider, err := goose.NewProvider(dialect, db.schema, folder, options...)
 	if err != nil {
 		return nil, fmt.Errorf("database: migrations: %w", err)
 	}

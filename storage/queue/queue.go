@@ -134,6 +134,20 @@ func New(db *database.DB, config Config) (*Queue, error) {
 	return q, nil
 }
 
+// Recover gives back what a process that was killed had leased, instead of waiting
+// for the end of its leases. Call it before the first consumer. It does so on
+// SQLite only, where there is no other process whose leases it could take.
+func (q *Queue) Recover(ctx context.Context) error {
+	if q.db.Dialect != database.SQLite {
+		return nil
+	}
+	if _, err := q.db.Writer.ExecContext(ctx, `UPDATE queue_messages SET visible_at = due_at
+WHERE leases > 0 AND visible_at > due_at`); err != nil {
+		return database.Classify(fmt.Errorf("queue: recover: %w", err))
+	}
+	return nil
+}
+
 // Wake tells consumers of the topics that there is something for them; call it
 // after the commit. A topic that occurs n times wakes up to n idle consumers of
 // this process. Topics for which none was idle are passed to the hook of
