@@ -84,4 +84,4 @@ func (r *Routed) To(channel string) bool {
 
 // ErrPatience is why an item was set aside that a custom processor did not
 // finish by [Batch.Deadline]. It is tried again on its own, with more time.
-var ErrPatience = errors.New("took too long for the batch it came in")
+var ErrPatience = errors.New("did not finish in time")

@@ -533,3 +533,48 @@ func TestRowsFold(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestHangingCallsLeaveRoomForOthers(t *testing.T) {
+	f := &faulty{release: make(chan struct{})}
+	defer close(f.release)
+	b := newBench(t, func(d *Deps, c *Config) {
+		d.Processors = []signalbox.Processor{f}
+		c.Patience, c.ProcessorTimeout = 50*time.Millisecond, 50*time.Millisecond
+		c.Retry.MaxAttempts = 1
+	})
+	// More than run at a time, in batches as they would come.
+	for range 3 {
+		var batch []signalbox.SendRequest
+		for range concurrency {
+			batch = append(batch, request("hangs", "user:default/jane"))
+		}
+		b.submit(t, batch...)
+		if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.submit(t, request("good", "user:default/jane"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"good": 1}, b.titles()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestNoRoomForACallIsNoAttempt(t *testing.T) {
+	i := newIsolation("x")
+	i.stuck.Store(maxStuck)
+	if err := i.call(t.Context(), func() error { return nil }); !signalbox.IsTransient(err) {
+		t.Errorf("too many stuck calls: %v", err)
+	}
+	i.stuck.Store(0)
+	for range concurrency {
+		i.slots <- struct{}{}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := i.call(ctx, func() error { return nil }); !signalbox.IsTransient(err) {
+		t.Errorf("no slot: %v", err)
+	}
+}

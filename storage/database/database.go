@@ -86,7 +86,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 		db, err = openSQLite(config, strings.TrimPrefix(rest, "//"))
 	default:
 		// It is not shown: there is no telling where in it a password might be.
-		return nil, errors.New("database: the URL must begin with postgres://, postgresql:// or sqlite:")
+		return nil, errors.New("database: the URL must begin with postgres://, postgresql:// or sqlite: as its scheme")
 	}
 	if err != nil {
 		return nil, err

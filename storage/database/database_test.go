@@ -134,7 +134,7 @@ func TestMigrateTogether(t *testing.T) {
 		if strings.HasPrefix(url, "sqlite:") {
 			instances = 1 // one process
 		}
-		var wg sync.WaitGroup
+		var open []*database.DB
 		for range instances {
 			db, err := database.Open(ctx, database.Config{URL: url})
 			if err != nil {
@@ -144,6 +144,10 @@ func TestMigrateTogether(t *testing.T) {
 			if pending, err := db.Pending(ctx); err != nil || !pending {
 				t.Errorf("before: pending %t, %v", pending, err)
 			}
+			open = append(open, db)
+		}
+		var wg sync.WaitGroup
+		for _, db := range open {
 			wg.Go(func() {
 				version, err := db.Migrate(ctx)
 				if err != nil || version < 2 {
