@@ -25,7 +25,7 @@ func TestConcurrentSubmissionsShareACommit(t *testing.T) {
 		}
 	}
 	wait.Go(func() { send(0) })
-	b.waitFor(t, func() bool { return b.coalescer.bytes.usedNow() > 0 && len(b.coalescer.intake) == 0 })
+	b.waitFor(t, func() bool { return b.memory.accepting.Load() == 1 })
 	const more = 50
 	for i := range more {
 		wait.Go(func() { send(i + 1) })
@@ -148,7 +148,7 @@ func TestRepetitionInTheSameCommit(t *testing.T) {
 		}
 	}
 	wait.Go(func() { send("first") })
-	b.waitFor(t, func() bool { return b.coalescer.bytes.usedNow() > 0 && len(b.coalescer.intake) == 0 })
+	b.waitFor(t, func() bool { return b.memory.accepting.Load() == 1 })
 	for range n {
 		wait.Go(func() { send("k") })
 	}
@@ -183,7 +183,7 @@ func TestASenderMayStopWaitingUntilItsCommit(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	taken := make(chan error, 1)
 	wait.Go(func() { taken <- submit(ctx, "taken") })
-	b.waitFor(t, func() bool { return b.coalescer.bytes.usedNow() > 0 && len(b.coalescer.intake) == 0 })
+	b.waitFor(t, func() bool { return b.memory.accepting.Load() == 1 })
 	left := make(chan error, 1)
 	wait.Go(func() { left <- submit(ctx, "left") })
 	b.waitFor(t, func() bool { return len(b.coalescer.intake) == 1 })
@@ -345,21 +345,30 @@ func TestRetryPolicy(t *testing.T) {
 	failure := errors.New("x")
 	for failed, ceiling := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 4: 4 * time.Second} {
 		for range 200 {
-			if delay, again := p.decide(failure, failed); !again || delay < 0 || delay > ceiling {
+			if delay, again := p.decide(failure, &tries{Attempt: failed - 1}); !again || delay < 0 || delay > ceiling {
 				t.Fatalf("after %d: %s, %v", failed, delay, again)
 			}
 		}
 	}
-	if _, again := p.decide(failure, 5); again {
+	if _, again := p.decide(failure, &tries{Attempt: 4}); again {
 		t.Error("tried beyond MaxAttempts")
 	}
-	if _, again := p.decide(fmt.Errorf("wrapped: %w", signalbox.Permanent(failure)), 1); again {
+	if _, again := p.decide(fmt.Errorf("wrapped: %w", signalbox.Permanent(failure)), &tries{}); again {
 		t.Error("a permanent error was retried")
 	}
-	if delay, again := p.decide(signalbox.RetryAfter(failure, time.Hour), 1); !again || delay < time.Hour {
+	if delay, again := p.decide(signalbox.RetryAfter(failure, 1000*time.Hour), &tries{}); !again || delay > maxAskedDelay {
+		t.Errorf("RetryAfter 1000 hours: %s, %v", delay, again)
+	}
+	outage := &tries{Attempt: 4}
+	for range 100 {
+		if delay, again := p.decide(signalbox.Transient(failure), outage); !again || delay > 4*time.Second || outage.Attempt != 4 {
+			t.Fatalf("an outage: %s, %v, %+v", delay, again, outage)
+		}
+	}
+	if delay, again := p.decide(signalbox.RetryAfter(failure, time.Hour), &tries{}); !again || delay < time.Hour {
 		t.Errorf("RetryAfter an hour: %s, %v", delay, again)
 	}
-	if delay, again := (RetryPolicy{MaxAttempts: 100}).withDefaults().decide(failure, 90); !again || delay > 5*time.Minute {
+	if delay, again := (RetryPolicy{MaxAttempts: 100}).withDefaults().decide(failure, &tries{Attempt: 89}); !again || delay > 5*time.Minute {
 		t.Errorf("after 90: %s, %v", delay, again)
 	}
 }

@@ -42,8 +42,8 @@ func postConsumer(p signalbox.PostProcessor) *consumer {
 // delivery is the payload of a message on a consumer's topic: one notification
 // revision for one consumer.
 type delivery struct {
-	Version      int                `json:"v"`
-	Attempt      int                `json:"attempt,omitempty"`
+	Version int `json:"v"`
+	tries
 	Notification storedNotification `json:"notification"`
 }
 
@@ -144,11 +144,10 @@ func (p *Pipeline) deliver(ctx context.Context, msg *message.Message, c *consume
 
 // redeliver replaces the message by a later one, or by a dead letter.
 func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, position int64, cause error) error {
-	d.Attempt++
-	delay, again := p.config.Retry.decide(cause, d.Attempt)
+	delay, again := p.config.Retry.decide(cause, &d.tries)
 	attempts := d.Attempt
 	if !again {
-		d.Attempt = 0 // a person's retry starts afresh
+		d.tries = tries{} // a person's retry starts afresh
 	}
 	next, err := c.message(d, delay)
 	if err != nil {
@@ -178,7 +177,7 @@ func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, posit
 		}}
 	}
 	p.log.LogAttrs(ctx, level, "a delivery failed", slog.String("consumer", c.name),
-		slog.String("notification", d.Notification.ID), slog.Int("attempt", attempts),
+		slog.String("notification", d.Notification.ID), slog.Int("attempt", attempts), slog.Int("waits", d.Waits),
 		slog.Bool("deadLetter", !again), slog.Any("error", cause))
 	_, err = p.deps.Committer.Commit(ctx, commit)
 	return err

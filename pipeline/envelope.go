@@ -34,10 +34,7 @@ type entry struct {
 	// are numbered from 1.
 	Users []string `json:"users,omitempty"`
 	Part  int      `json:"part,omitempty"`
-	// Attempt counts the failed attempts so far, Deferred those that were not
-	// its fault.
-	Attempt  int `json:"attempt,omitempty"`
-	Deferred int `json:"deferred,omitempty"`
+	tries
 	// Alone is set once the request left its first message.
 	Alone bool `json:"alone,omitempty"`
 	// Waiter names the instance on which the sender waits for the result.

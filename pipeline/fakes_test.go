@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,8 +30,10 @@ type memory struct {
 	// fail is returned by the next commits and accepts, one each.
 	fail []error
 	// gate, if set, blocks Accept until it can receive.
-	gate   chan struct{}
-	opened sync.Once
+	gate chan struct{}
+	// accepting counts the calls of Accept that have begun.
+	accepting atomic.Int64
+	opened    sync.Once
 }
 
 func newMemory() *memory {
@@ -59,6 +62,7 @@ func (m *memory) failNext() error {
 }
 
 func (m *memory) Accept(_ context.Context, claims []signalbox.Claim, build func([]*signalbox.Claim) []signalbox.Message) error {
+	m.accepting.Add(1)
 	if m.gate != nil {
 		<-m.gate
 	}

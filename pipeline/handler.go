@@ -250,7 +250,7 @@ func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item, po
 	}
 	p.log.LogAttrs(context.Background(), level, "a request failed",
 		slog.String("request", item.Request.ID), slog.String("origin", item.Request.Origin),
-		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+1),
+		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+1), slog.Int("waits", e.Waits),
 		slog.Bool("deadLetter", dead != nil), slog.Any("error", item.Err))
 	return nil
 }

@@ -39,9 +39,16 @@ func newIsolation(name string) *isolation {
 func (i *isolation) call(ctx context.Context, fn func() error) error {
 	select {
 	case i.slots <- struct{}{}:
-		defer func() { <-i.slots }()
-	case <-ctx.Done():
-		return signalbox.Transient(fmt.Errorf("%s: busy: %d calls are under way", i.name, concurrency))
+	default:
+		select {
+		case i.slots <- struct{}{}:
+		case <-ctx.Done():
+			return signalbox.Transient(fmt.Errorf("%s: busy: %d calls are under way", i.name, concurrency))
+		}
+	}
+	defer func() { <-i.slots }()
+	if ctx.Err() != nil { // earlier processors used the time up
+		return fmt.Errorf("%s: %w", i.name, signalbox.ErrPatience)
 	}
 	if n := i.stuck.Load(); n >= maxStuck {
 		return signalbox.Transient(fmt.Errorf("%s: %d calls have not returned although their time was up", i.name, n))

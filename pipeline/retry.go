@@ -3,7 +3,6 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -15,7 +14,8 @@ import (
 // RetryPolicy says how often and when what failed is tried again.
 type RetryPolicy struct {
 	// MaxAttempts is how often an item is tried in all before it becomes a dead
-	// letter. Defaults to 8.
+	// letter. Failures of the infrastructure ([signalbox.Transient]) do not count:
+	// they are retried until they pass. Defaults to 8.
 	MaxAttempts int
 	// Min and Max bound the delay before the next attempt: it grows from Min,
 	// doubling, up to Max, with full jitter. Default to 1s and 5m.
@@ -36,29 +36,49 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// decide says what becomes of an item after its failed'th failed attempt.
-func (p RetryPolicy) decide(err error, failed int) (delay time.Duration, again bool) {
-	if signalbox.IsPermanent(err) || failed >= p.MaxAttempts {
+// tries counts how often something failed. It travels with the message.
+type tries struct {
+	// Attempt counts the failures that were its own, or may have been.
+	Attempt int `json:"attempt,omitempty"`
+	// Waits counts those of the infrastructure: it only waits for that.
+	Waits int `json:"waits,omitempty"`
+}
+
+// decide counts a failure and says what follows. A [signalbox.Transient] one has
+// nothing to do with the thing at hand, so that it uses up no attempt: an outage,
+// however long, delays and buries nothing.
+func (p RetryPolicy) decide(err error, t *tries) (delay time.Duration, again bool) {
+	if signalbox.IsTransient(err) && !signalbox.IsPermanent(err) {
+		t.Waits++
+		return p.delay(err, t.Waits, min(p.Max, max(p.Min, maxWait))), true
+	}
+	t.Attempt++
+	if signalbox.IsPermanent(err) || t.Attempt >= p.MaxAttempts {
 		return 0, false
 	}
+	return p.delay(err, t.Attempt, p.Max), true
+}
+
+// delay is the time before the next attempt after so many failures.
+func (p RetryPolicy) delay(err error, failed int, limit time.Duration) time.Duration {
 	// Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"):
 	// what failed together does not come back together.
-	ceiling := p.Max
+	ceiling := limit
 	if shift := failed - 1; shift < 32 && p.Min<<shift > 0 {
-		ceiling = min(p.Max, p.Min<<shift)
+		ceiling = min(limit, p.Min<<shift)
 	}
-	delay = time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // G404: jitter is no secret
+	delay := time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // G404: jitter is no secret
 	if asked, ok := signalbox.RetryDelay(err); ok {
 		delay = max(delay, min(asked, maxAskedDelay))
 	}
-	return delay, true
+	return delay
 }
 
 // maxAskedDelay bounds what [signalbox.RetryAfter] can ask for.
 const maxAskedDelay = 24 * time.Hour
 
-// maxDeferral bounds the delay of what waits for the infrastructure to come back.
-const maxDeferral = 30 * time.Second
+// maxWait bounds the delay of what waits for the infrastructure to come back.
+const maxWait = 30 * time.Second
 
 // setAside says what becomes of a request that failed: a message for another
 // attempt, or a dead letter. The entry carries its Revision.
@@ -67,19 +87,9 @@ func (p *Pipeline) setAside(e entry, stage string, cause error) (*signalbox.Mess
 		delay time.Duration
 		again = true
 	)
-	switch {
-	case !e.Alone && errors.Is(cause, signalbox.ErrPatience):
-		// It only has to leave its batch: that is no attempt.
-	case signalbox.IsTransient(cause):
-		// Not its fault, so it is tried until it succeeds.
-		e.Deferred++
-		policy := p.config.Retry
-		policy.Max = min(policy.Max, maxDeferral)
-		policy.MaxAttempts = math.MaxInt
-		delay, _ = policy.decide(cause, e.Deferred)
-	default:
-		e.Attempt++
-		delay, again = p.config.Retry.decide(cause, e.Attempt)
+	// An item that only has to leave its batch has made no attempt.
+	if e.Alone || !errors.Is(cause, signalbox.ErrPatience) {
+		delay, again = p.config.Retry.decide(cause, &e.tries)
 	}
 	e.Alone = true
 	if again {
@@ -98,7 +108,7 @@ func (p *Pipeline) setAside(e entry, stage string, cause error) (*signalbox.Mess
 // back on its topic.
 func (p *Pipeline) deadLetter(e entry, stage string, cause error) (*signalbox.DeadLetter, error) {
 	attempts := e.Attempt
-	e.Attempt, e.Deferred = 0, 0
+	e.tries = tries{}
 	payload, err := encodeSingle(e)
 	if err != nil {
 		return nil, err
