@@ -14,18 +14,18 @@ type Stage interface {
 	Name() string
 	// Process does the stage's work on every live item. The failure of one item
 	// is recorded with [Item.Fail] and leaves the others alone. A returned error
-	// concerns the whole batch: a [Transient] one makes the batch be processed
-	// again later, any other fails every live item.
+	// fails every live item. Items that fail with a [Transient] error are tried
+	// again until they succeed, others as often as the retry policy says.
 	Process(ctx context.Context, batch *Batch) error
 }
 
 // Batch is what one queue message carries through the chain.
 type Batch struct {
 	Items []*Item
-	// Patience bounds how long custom processors may take for the whole batch.
-	// An item that is not through by then is set aside, so that it delays no
-	// other; zero means no bound but the context's.
-	Patience time.Duration
+	// Deadline is when custom processors have to be through with the whole batch,
+	// all of them together. An item that is not through by then is set aside, so
+	// that it delays no other. Zero means no bound but the context's.
+	Deadline time.Time
 }
 
 // Live returns the items that have not failed.
@@ -45,6 +45,9 @@ type Item struct {
 	// Revision is the request's position in the queue, see
 	// [Notification.Revision].
 	Revision int64
+	// Users, if not nil, are the receiving users: the request was resolved
+	// before, and this item is one part of what it became.
+	Users []string
 	// Routed is what the request becomes: one entry per recipient, or one for a
 	// broadcast. The recipients stage fills it.
 	Routed []Routed
@@ -92,5 +95,5 @@ func (r *Routed) To(channel string) bool {
 }
 
 // ErrPatience is why an item was set aside that a custom processor did not
-// finish within [Batch.Patience]. It is tried again on its own, with more time.
-var ErrPatience = errors.New("took too long for the batch it came in")
+// finish by [Batch.Deadline]. It is tried again on its own, with more time.
+var ErrPatience = errors.New("did not finish in time")

@@ -88,6 +88,15 @@ func (r SendRequest) Clone() SendRequest {
 	return r
 }
 
+// Size is about how many bytes the payload takes in a row or message.
+func (p *Payload) Size() int {
+	size := 512 + len(p.Title) + 2*len(p.Description) + len(p.Link) + len(p.Topic) + len(p.Scope) + len(p.Icon) + len(p.Metadata)
+	for _, link := range p.AdditionalLinks {
+		size += len(link.Title) + len(link.URL)
+	}
+	return size
+}
+
 // Clone returns a copy that shares nothing with p.
 func (p Payload) Clone() Payload {
 	p.AdditionalLinks = slices.Clone(p.AdditionalLinks)

@@ -101,6 +101,9 @@ func (a *app) openStorage(ctx context.Context, registry *prometheus.Registry) (e
 	if err != nil {
 		return err
 	}
+	if err := a.queue.Recover(ctx); err != nil {
+		return err
+	}
 	if err := registry.Register(&depthCollector{queue: a.queue, log: a.log}); err != nil {
 		return err
 	}
@@ -119,12 +122,14 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 	if e.decider != nil {
 		decider = e.decider
 	}
-	stages := []signalbox.Stage{processors.NewRecipients(a.directory, names), processors.NewSettings(decider, names)}
+	stages := []signalbox.Stage{processors.NewSettings(decider, names)}
 	c := a.config.Pipeline
 	a.pipeline, err = pipeline.New(pipeline.Deps{
-		Subscribe: a.queue.Subscriber, Position: queue.Position,
+		Subscribe: a.queue.Subscriber, Position: queue.Position, Leases: queue.Leases,
 		Accepter: a.store, Committer: a.store, Signaler: signaler,
+		Listening:  func() bool { return a.hub.Connections() > 0 || !a.bus.Alone() },
 		Announcer:  announcer{a.bus},
+		Recipients: processors.NewRecipients(a.directory, names),
 		Stages:     stages,
 		Processors: e.processors,
 		Filters:    a.processorFilters(e),

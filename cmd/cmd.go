@@ -139,19 +139,10 @@ notifications and signals backends.`,
   signalbox send --to user:default/jane --title "Build finished"`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          usageArgs(cobra.NoArgs),
+		Args:          noArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return exitWith(exitUsage, fmt.Errorf("%w (see %q)", err, c.CommandPath()+" --help"))
-	})
+	root.SetFlagErrorFunc(usageFlags)
 	root.AddCommand(newServe(e), newMigrate(), newSend(), newConfig(), newVersion())
 	return root
-}
-
-// usageArgs gives errors about arguments the exit code of a wrong command line.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		return exitWith(exitUsage, check(c, args))
-	}
 }

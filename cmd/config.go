@@ -66,10 +66,11 @@ func newLogger(c configs.Log, out io.Writer) *slog.Logger {
 
 func newConfig() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "config",
-		Short: "Work with the configuration",
-		Args:  usageArgs(cobra.NoArgs),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:     "config",
+		Short:   "Work with the configuration",
+		Example: "  signalbox config check --config signalbox.yaml",
+		Args:    noArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newConfigCheck())
 	return c
@@ -84,7 +85,7 @@ func newConfigCheck() *cobra.Command {
 and names every problem with its place. Exit code 2 means that there are some.`,
 		Example: `  signalbox config check --config signalbox.yaml
   signalbox config check --config app-config.yaml --config app-config.production.yaml`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			config, err := f.load(c.ErrOrStderr())
 			if err != nil {

@@ -17,7 +17,7 @@ func newMigrate() *cobra.Command {
 does the same when it starts; this is for those who want it as a step of its own,
 perhaps with another database user.`,
 		Example: `  signalbox migrate --database postgres://signalbox@db.internal/signalbox`,
-		Args:    usageArgs(cobra.NoArgs),
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			config, err := f.load(c.ErrOrStderr())
 			if err != nil {

@@ -3,11 +3,12 @@ package cmd
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,8 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/signalbox/signalbox"
 )
 
 // sendFlags are the flags of "send".
@@ -49,7 +48,8 @@ The request is made of flags, or read as JSON from a file (--file, "-" is standa
 input); flags replace what the file says.
 
 The token is read from --token-file, from SIGNALBOX_TOKEN, or from the folder of a
-local server. It is never given on the command line, where others could see it.
+local server; a server on another machine gets that one only if --data names it. It is
+never given on the command line, where others could see it.
 
 Exit codes: 0 accepted; 1 failure; 2 the command line or the request is wrong;
 3 the credentials were refused; 4 the server cannot be reached or is overloaded.`,
@@ -62,7 +62,7 @@ Exit codes: 0 accepted; 1 failure; 2 the command line or the request is wrong;
 
   # from JSON
   echo '{"recipients":{"type":"broadcast"},"payload":{"title":"Hello"}}' | signalbox send --file -`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	flags := c.Flags()
@@ -89,23 +89,64 @@ Exit codes: 0 accepted; 1 failure; 2 the command line or the request is wrong;
 	return c
 }
 
-func (f *sendFlags) run(c *cobra.Command) error {
-	body, err := f.body(c.InOrStdin())
-	if err != nil {
-		return exitWith(exitUsage, err)
-	}
-	token, err := f.token()
-	if err != nil {
-		return exitWith(exitUsage, err)
-	}
-	base := firstOf(f.url, os.Getenv("SIGNALBOX_URL"), "http://127.0.0.1:7080")
-	endpoint := strings.TrimSuffix(strings.TrimRight(base, "/"), "/api/notifications") + "/api/notifications"
+// maxAnswer bounds what is read of the server's answer. It has room for the
+// notifications of a request with the most recipients.
+const maxAnswer = 256 << 20
 
+func (f *sendFlags) run(c *cobra.Command) error {
 	ctx, cancel := context.WithTimeout(c.Context(), f.timeout+f.wait)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body)) //nolint:gosec // G704: see below
+	request, err := f.request(ctx, c.InOrStdin())
 	if err != nil {
-		return exitWith(exitUsage, fmt.Errorf("--url: %w", err))
+		return exitWith(exitUsage, err)
+	}
+	client := &http.Client{
+		// One request: a connection that is kept open would outlive the command.
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableKeepAlives: true},
+		// A redirected POST becomes a GET, which would succeed and send nothing.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if c.Context().Err() != nil {
+		return errors.New("interrupted: the notification may have been accepted or not")
+	}
+	if err != nil {
+		return exitWith(exitUnavailable, fmt.Errorf("cannot reach the server: %w (is \"signalbox serve\" running?)", err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return exitWith(exitUnavailable, fmt.Errorf("the server's answer broke off: %w", err))
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return f.refused(response, answer)
+	}
+	return f.print(c.OutOrStdout(), c.ErrOrStderr(), response.StatusCode, answer)
+}
+
+// request makes the HTTP request. Its errors are the user's mistakes.
+func (f *sendFlags) request(ctx context.Context, stdin io.Reader) (*http.Request, error) {
+	switch {
+	case f.wait < 0:
+		return nil, errors.New("--wait must not be negative")
+	case f.timeout <= 0:
+		return nil, errors.New("--timeout must be positive")
+	}
+	endpoint, err := f.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	body, err := f.body(stdin)
+	if err != nil {
+		return nil, err
+	}
+	token, err := f.token(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("--url: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "signalbox/"+Version())
@@ -116,229 +157,53 @@ func (f *sendFlags) run(c *cobra.Command) error {
 		request.Header.Set("Idempotency-Key", f.idempotencyKey)
 	}
 	if f.wait > 0 {
-		request.Header.Set("Prefer", "wait="+strconv.Itoa(int((f.wait+time.Second-1)/time.Second)))
+		request.Header.Set("Prefer", "wait="+strconv.FormatInt(int64((f.wait+time.Second-1)/time.Second), 10))
 	}
-	response, err := http.DefaultClient.Do(request) //nolint:gosec // G704: the user names the server to send to
-	if err != nil {
-		return exitWith(exitUnavailable, fmt.Errorf("cannot reach the server: %w (is \"signalbox serve\" running?)", err))
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
-	if err != nil {
-		return exitWith(exitUnavailable, fmt.Errorf("the server's answer broke off: %w", err))
-	}
-	if response.StatusCode >= 300 {
-		return refused(response.StatusCode, answer)
-	}
-	return f.print(c.OutOrStdout(), response.StatusCode, answer)
+	return request, nil
 }
 
-// token finds the token without ever taking it from the command line.
-func (f *sendFlags) token() (string, error) {
+// endpoint is the URL to POST to: the address of a server, or of its API.
+func (f *sendFlags) endpoint() (*url.URL, error) {
+	address := firstOf(f.url, os.Getenv("SIGNALBOX_URL"), "http://127.0.0.1:7080")
+	endpoint, err := url.Parse(address)
+	if err != nil {
+		var parsing *url.Error
+		if errors.As(err, &parsing) {
+			err = parsing.Err // without the address, which may hold a password
+		}
+		return nil, fmt.Errorf("--url: %w", err)
+	}
+	if (endpoint.Scheme != "http" && endpoint.Scheme != "https") || endpoint.Host == "" {
+		return nil, errors.New("--url must be http://HOST:PORT or https://HOST:PORT")
+	}
+	const api = "/api/notifications"
+	endpoint.Path = strings.TrimSuffix(strings.TrimRight(endpoint.Path, "/"), api) + api
+	return endpoint, nil
+}
+
+// token finds the token without ever taking it from the command line. The one of
+// the local server is for the local server: another one gets it only from the
+// folder that --data names.
+func (f *sendFlags) token(endpoint *url.URL) (string, error) {
 	if f.tokenFile != "" {
 		return readToken(f.tokenFile)
 	}
-	if token := os.Getenv("SIGNALBOX_TOKEN"); token != "" {
+	if token := strings.TrimSpace(os.Getenv("SIGNALBOX_TOKEN")); token != "" {
 		return token, nil
 	}
-	data := firstOf(f.data, os.Getenv("SIGNALBOX_DATA"), "./signalbox-data")
-	token, err := readToken(filepath.Join(data, senderTokenFile))
-	if errors.Is(err, os.ErrNotExist) {
+	if f.data == "" && !isLoopback(endpoint.Hostname()) {
 		return "", nil // the server will say that credentials are missing
+	}
+	token, err := readToken(filepath.Join(firstOf(f.data, os.Getenv("SIGNALBOX_DATA"), "./signalbox-data"), senderTokenFile))
+	if errors.Is(err, os.ErrNotExist) && f.data == "" {
+		return "", nil
 	}
 	return token, err
 }
 
-// body makes the request of the file and the flags. The server validates it.
-func (f *sendFlags) body(stdin io.Reader) ([]byte, error) {
-	request := map[string]any{}
-	if f.file != "" {
-		if err := readRequest(f.file, stdin, &request); err != nil {
-			return nil, err
-		}
-	}
-	if err := f.recipients(request); err != nil {
-		return nil, err
-	}
-	payload, _ := request["payload"].(map[string]any)
-	if payload == nil {
-		payload = map[string]any{}
-	}
-	for key, value := range map[string]string{
-		"title": f.title, "description": f.description, "link": f.link, "severity": f.severity,
-		"topic": f.topic, "scope": f.scope, "icon": f.icon,
-	} {
-		if value != "" {
-			payload[key] = value
-		}
-	}
-	if len(f.additionalLinks) > 0 {
-		payload["additionalLinks"] = parseLinks(f.additionalLinks)
-	}
-	if len(f.metadata) > 0 {
-		metadata, err := parseMetadata(f.metadata)
-		if err != nil {
-			return nil, err
-		}
-		payload["metadata"] = metadata
-	}
-	request["payload"] = payload
-	if title, _ := payload["title"].(string); title == "" {
-		return nil, errors.New("--title is missing")
-	}
-	return json.Marshal(request)
-}
-
-func readRequest(name string, stdin io.Reader, request *map[string]any) error {
-	source := stdin
-	if name != "-" {
-		file, err := os.Open(name) //nolint:gosec // G304: the user names the file to send
-		if err != nil {
-			return fmt.Errorf("--file: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		source = file
-	}
-	decoder := json.NewDecoder(source)
-	decoder.UseNumber()
-	if err := decoder.Decode(request); err != nil {
-		return fmt.Errorf("--file: the request is not a JSON object: %w", err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("--file: there is more than one JSON value")
-	}
-	return nil
-}
-
-func (f *sendFlags) recipients(request map[string]any) error {
-	switch {
-	case f.broadcast && len(f.to) > 0:
-		return errors.New("--broadcast and --to exclude each other")
-	case f.broadcast:
-		request["recipients"] = map[string]any{"type": signalbox.RecipientsBroadcast}
-	case len(f.to) > 0:
-		request["recipients"] = map[string]any{"type": signalbox.RecipientsEntity, "entityRef": f.to}
-	case request["recipients"] == nil:
-		return errors.New("nobody is to get it: use --to ENTITY or --broadcast")
-	}
-	if len(f.exclude) > 0 {
-		recipients, ok := request["recipients"].(map[string]any)
-		if !ok {
-			return errors.New("--exclude: the file's recipients are not an object")
-		}
-		recipients["excludeEntityRef"] = f.exclude
-	}
-	return nil
-}
-
-// parseLinks reads "URL" or "TITLE=URL". A URL may hold an equals sign, so only
-// one before the scheme separates.
-func parseLinks(flags []string) []signalbox.AdditionalLink {
-	links := make([]signalbox.AdditionalLink, 0, len(flags))
-	for _, flag := range flags {
-		title, url, ok := strings.Cut(flag, "=")
-		if !ok || strings.Contains(title, "://") || strings.HasPrefix(title, "/") {
-			title, url = "", flag
-		}
-		links = append(links, signalbox.AdditionalLink{Title: title, URL: url})
-	}
-	return links
-}
-
-func parseMetadata(flags []string) (map[string]any, error) {
-	metadata := map[string]any{}
-	for _, flag := range flags {
-		if strings.HasPrefix(strings.TrimSpace(flag), "{") {
-			if err := json.Unmarshal([]byte(flag), &metadata); err != nil {
-				return nil, fmt.Errorf("--metadata: %w", err)
-			}
-			continue
-		}
-		key, text, ok := strings.Cut(flag, "=")
-		if !ok || key == "" {
-			return nil, fmt.Errorf("--metadata: %q is neither KEY=VALUE nor a JSON object", flag)
-		}
-		var value any
-		if err := json.Unmarshal([]byte(text), &value); err != nil {
-			value = text
-		}
-		metadata[key] = value
-	}
-	return metadata, nil
-}
-
-// refused turns an error answer into an error with the fitting exit code.
-func refused(status int, answer []byte) error {
-	var body struct {
-		Error struct{ Name, Message string }
-	}
-	message := strings.TrimSpace(string(answer))
-	if err := json.Unmarshal(answer, &body); err == nil && body.Error.Message != "" {
-		message = body.Error.Message
-	}
-	code := exitFailure
-	switch {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		code = exitDenied
-	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable ||
-		status == http.StatusBadGateway || status == http.StatusGatewayTimeout:
-		code = exitUnavailable
-	case status >= 400 && status < 500:
-		code = exitUsage
-	}
-	return exitWith(code, fmt.Errorf("the server refused (%d): %s", status, message))
-}
-
-// print tells a person what happened.
-func (f *sendFlags) print(out io.Writer, status int, answer []byte) error {
-	if f.json {
-		_, err := fmt.Fprintln(out, strings.TrimSpace(string(answer)))
-		return err
-	}
-	if status == http.StatusOK {
-		var made []struct {
-			ID      string  `json:"id"`
-			User    *string `json:"user"`
-			Updated *string `json:"updated"`
-		}
-		if err := json.Unmarshal(answer, &made); err != nil {
-			return fmt.Errorf("the server's answer cannot be read: %w", err)
-		}
-		if len(made) == 0 {
-			_, err := fmt.Fprintln(out, "accepted, and it reached nobody")
-			return err
-		}
-		for _, n := range made {
-			who, what := "everyone", "delivered"
-			if n.User != nil {
-				who = *n.User
-			}
-			if n.Updated != nil {
-				what = "updated"
-			}
-			if _, err := fmt.Fprintf(out, "%s  %s  %s\n", what, n.ID, who); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	var receipt signalbox.Receipt
-	if err := json.Unmarshal(answer, &receipt); err != nil {
-		return fmt.Errorf("the server's answer cannot be read: %w", err)
-	}
-	suffix := ""
-	if f.wait > 0 {
-		suffix = "  (not processed yet)"
-	}
-	if _, err := fmt.Fprintf(out, "accepted  %s%s\n", receipt.ID, suffix); err != nil {
-		return err
-	}
-	for _, warning := range receipt.Warnings {
-		if _, err := fmt.Fprintln(out, "warning:", warning); err != nil {
-			return err
-		}
-	}
-	return nil
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func firstOf(values ...string) string {

@@ -2,10 +2,12 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +29,7 @@ queue. A second signal stops it at once; nothing accepted is lost then either.`,
 		Example: `  signalbox serve
   signalbox serve --config signalbox.yaml
   signalbox serve --database postgres://signalbox@db.internal/signalbox`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			config, err := f.load(c.ErrOrStderr())
 			if err != nil {
@@ -46,7 +48,11 @@ func serve(ctx context.Context, config configs.Config, e *extras, stdout, stderr
 	// the database.
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Listen)
 	if err != nil {
-		return exitWith(exitUsage, fmt.Errorf("cannot listen: %w", err))
+		hint := ""
+		if errors.Is(err, syscall.EADDRINUSE) {
+			hint = "; is Signalbox running already? Use --listen for another port"
+		}
+		return exitWith(exitUsage, fmt.Errorf("cannot listen: %w%s", err, hint))
 	}
 	a, err := newApp(ctx, config, e, log)
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,9 +35,13 @@ type coalescer struct {
 // pending is one submission that waits for its commit.
 type pending struct {
 	claim    *signalbox.Claim
-	entries  [][]byte
+	entries  []encoded
 	size     int
 	receipts []signalbox.Receipt
+
+	// taken decides between the committer, who takes the submission, and the
+	// sender, who may stop waiting as long as nobody has.
+	taken atomic.Bool
 
 	earlier *signalbox.Claim
 	err     error
@@ -88,8 +94,9 @@ func errClosing() error {
 	return signalbox.Unavailable("The server is shutting down, try again later", time.Second, nil)
 }
 
-// submit returns after the submission's own commit.
-func (c *coalescer) submit(p *pending) error {
+// submit returns after the submission's own commit, or when ctx ends before the
+// submission was taken into one.
+func (c *coalescer) submit(ctx context.Context, p *pending) error {
 	if !c.bytes.take(p.size) {
 		return errBusy()
 	}
@@ -98,7 +105,15 @@ func (c *coalescer) submit(p *pending) error {
 	if err := c.enqueue(p); err != nil {
 		return err
 	}
-	<-p.done
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+	}
+	if p.taken.CompareAndSwap(false, true) {
+		return errBusy()
+	}
+	<-p.done // what is being committed must be answered truly
 	return p.err
 }
 
@@ -178,6 +193,10 @@ func (c *coalescer) commit(batch []*pending) {
 		claims  []signalbox.Claim
 		claimed []*pending
 	)
+	batch = slices.DeleteFunc(batch, func(p *pending) bool { return !p.taken.CompareAndSwap(false, true) })
+	if len(batch) == 0 {
+		return
+	}
 	for _, p := range batch {
 		if p.claim != nil {
 			claims = append(claims, *p.claim)
@@ -206,7 +225,7 @@ func (c *coalescer) commit(batch []*pending) {
 
 // messages joins the entries of all submissions that are new.
 func messages(batch []*pending) []signalbox.Message {
-	var entries [][]byte
+	var entries []encoded
 	for _, p := range batch {
 		if p.earlier == nil {
 			entries = append(entries, p.entries...)
@@ -223,18 +242,18 @@ func messages(batch []*pending) []signalbox.Message {
 // newPending gives a submission its identifiers and encodes it.
 func newPending(s signalbox.Submission, waiter string, now time.Time) (*pending, []string, error) {
 	p := &pending{
-		entries:  make([][]byte, 0, len(s.Requests)),
+		entries:  make([]encoded, 0, len(s.Requests)),
 		receipts: make([]signalbox.Receipt, 0, len(s.Requests)),
 	}
 	ids := make([]string, 0, len(s.Requests))
 	for _, request := range s.Requests {
 		request.ID, request.Created = newID(), now
-		encoded, err := encodeEntry(entry{Request: request, Waiter: waiter})
+		one, err := encodeEntry(entry{Request: request, Waiter: waiter})
 		if err != nil {
 			return nil, nil, err
 		}
-		p.entries = append(p.entries, encoded)
-		p.size += len(encoded)
+		p.entries = append(p.entries, one)
+		p.size += len(one.json)
 		p.receipts = append(p.receipts, signalbox.Receipt{ID: request.ID, Status: signalbox.StatusAccepted})
 		ids = append(ids, request.ID)
 	}

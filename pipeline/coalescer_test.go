@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,13 +25,13 @@ func TestConcurrentSubmissionsShareACommit(t *testing.T) {
 		}
 	}
 	wait.Go(func() { send(0) })
-	b.waitFor(t, func() bool { return b.coalescer.bytes.usedNow() > 0 && len(b.coalescer.intake) == 0 })
+	b.waitFor(t, func() bool { return b.memory.accepting.Load() == 1 })
 	const more = 50
 	for i := range more {
 		wait.Go(func() { send(i + 1) })
 	}
 	b.waitFor(t, func() bool { return len(b.coalescer.intake) == more })
-	close(b.memory.gate)
+	b.memory.open()
 	wait.Wait()
 	if b.memory.commits != 2 {
 		t.Errorf("%d commits for 1 + %d submissions, want 2", b.memory.commits, more)
@@ -79,7 +80,7 @@ func TestSubmissionAnswersOnlyAfterItsCommit(t *testing.T) {
 		t.Fatal("answered before the commit")
 	case <-time.After(20 * time.Millisecond):
 	}
-	close(b.memory.gate)
+	b.memory.open()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -135,19 +136,24 @@ func TestRepetitionInTheSameCommit(t *testing.T) {
 	const n = 10
 	results := make(chan signalbox.Submitted, n)
 	var wait sync.WaitGroup
-	for range n {
-		wait.Go(func() {
-			s, err := b.Submit(t.Context(), signalbox.Submission{
-				Requests: []signalbox.SendRequest{request("a", "user:default/jane")}, IdempotencyKey: "k", Fingerprint: "1",
-			})
-			if err != nil {
-				t.Error(err)
-			}
-			results <- s
+	send := func(key string) {
+		s, err := b.Submit(context.Background(), signalbox.Submission{
+			Requests: []signalbox.SendRequest{request("a", "user:default/jane")}, IdempotencyKey: key, Fingerprint: "1",
 		})
+		if err != nil {
+			t.Error(err)
+		}
+		if key == "k" {
+			results <- s
+		}
 	}
-	b.waitFor(t, func() bool { return len(b.coalescer.intake) >= n-1 })
-	close(b.memory.gate)
+	wait.Go(func() { send("first") })
+	b.waitFor(t, func() bool { return b.memory.accepting.Load() == 1 })
+	for range n {
+		wait.Go(func() { send("k") })
+	}
+	b.waitFor(t, func() bool { return len(b.coalescer.intake) == n })
+	b.memory.open()
 	wait.Wait()
 	close(results)
 	ids := map[string]bool{}
@@ -161,8 +167,42 @@ func TestRepetitionInTheSameCommit(t *testing.T) {
 	if len(ids) != 1 || fresh != 1 {
 		t.Errorf("%d identifiers, %d of them fresh; want 1 and 1", len(ids), fresh)
 	}
-	if got := len(b.memory.take(TopicNotifications)); got != 1 {
-		t.Errorf("%d messages, want 1", got)
+	if got := len(b.memory.take(TopicNotifications)); got != 2 {
+		t.Errorf("%d messages, want 2", got)
+	}
+}
+
+func TestASenderMayStopWaitingUntilItsCommit(t *testing.T) {
+	b := newBench(t, nil)
+	b.memory.gate = make(chan struct{})
+	var wait sync.WaitGroup
+	submit := func(ctx context.Context, title string) error {
+		_, err := b.Submit(ctx, signalbox.Submission{Requests: []signalbox.SendRequest{request(title, "user:default/jane")}})
+		return err
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	taken := make(chan error, 1)
+	wait.Go(func() { taken <- submit(ctx, "taken") })
+	b.waitFor(t, func() bool { return b.memory.accepting.Load() == 1 })
+	left := make(chan error, 1)
+	wait.Go(func() { left <- submit(ctx, "left") })
+	b.waitFor(t, func() bool { return len(b.coalescer.intake) == 1 })
+	cancel()
+	if err := <-left; signalbox.ErrorCode(err) != signalbox.CodeUnavailable {
+		t.Errorf("a sender that stopped waiting: %v", err)
+	}
+	b.memory.open()
+	if err := <-taken; err != nil {
+		t.Errorf("a submission that was being committed: %v", err)
+	}
+	wait.Wait()
+	if err := submit(t.Context(), "later"); err != nil {
+		t.Fatal(err)
+	}
+	for _, msg := range b.memory.take(TopicNotifications) {
+		if strings.Contains(string(msg.Payload), `"left"`) {
+			t.Error("stored although its sender was told that it was not")
+		}
 	}
 }
 
@@ -180,7 +220,7 @@ func TestIntakeIsBounded(t *testing.T) {
 	if err := submit(); signalbox.ErrorCode(err) != signalbox.CodeUnavailable {
 		t.Errorf("beyond the bound: %v", err)
 	}
-	close(b.memory.gate)
+	b.memory.open()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -191,19 +231,28 @@ func TestIntakeIsBounded(t *testing.T) {
 }
 
 func TestEnvelopesAreBounded(t *testing.T) {
-	var entries [][]byte
-	for i := range 700 {
-		encoded, err := encodeEntry(entry{Request: request(fmt.Sprint(i), "user:default/jane")})
+	var entries []encoded
+	add := func(r signalbox.SendRequest) {
+		one, err := encodeEntry(entry{Request: r})
 		if err != nil {
 			t.Fatal(err)
 		}
-		entries = append(entries, encoded)
+		entries = append(entries, one)
 	}
-	big, err := json.Marshal(entry{Request: request(string(make([]byte, maxEnvelopeBytes)), "user:default/jane")})
-	if err != nil {
-		t.Fatal(err)
+	for i := range 700 {
+		add(request(fmt.Sprint(i), "user:default/jane"))
 	}
-	entries = append(entries, big, entries[0])
+	add(request(string(make([]byte, maxEnvelopeBytes)), "user:default/jane"))
+	crowd := make([]string, 1000)
+	for i := range crowd {
+		crowd[i] = fmt.Sprintf("user:default/u%d", i)
+	}
+	for range 12 {
+		add(request("to many", crowd...))
+		large := request("much to many", crowd...)
+		large.Payload.Metadata = json.RawMessage(`{"a":"` + strings.Repeat("x", 30_000) + `"}`)
+		add(large)
+	}
 	n := 0
 	for _, payload := range joinEntries(entries) {
 		decoded, err := decodeEnvelope(payload)
@@ -213,8 +262,13 @@ func TestEnvelopesAreBounded(t *testing.T) {
 		if len(decoded) > maxEnvelopeRequests {
 			t.Errorf("%d requests in an envelope", len(decoded))
 		}
-		if len(decoded) > 1 && len(payload) > maxEnvelopeBytes+64 {
-			t.Errorf("%d bytes in an envelope of %d", len(payload), len(decoded))
+		rows, size := 0, 0
+		for i := range decoded {
+			rows += decoded[i].rows()
+			size += decoded[i].rows() * decoded[i].Request.Payload.Size()
+		}
+		if len(decoded) > 1 && (len(payload) > maxEnvelopeBytes+64 || rows > maxCommitRows || size > maxCommitBytes) {
+			t.Errorf("%d bytes in an envelope of %d, which become %d rows of %d bytes", len(payload), len(decoded), rows, size)
 		}
 		n += len(decoded)
 	}
@@ -301,6 +355,15 @@ func TestRetryPolicy(t *testing.T) {
 	}
 	if _, again := p.decide(fmt.Errorf("wrapped: %w", signalbox.Permanent(failure)), &tries{}); again {
 		t.Error("a permanent error was retried")
+	}
+	if delay, again := p.decide(signalbox.RetryAfter(failure, 1000*time.Hour), &tries{}); !again || delay > maxAskedDelay {
+		t.Errorf("RetryAfter 1000 hours: %s, %v", delay, again)
+	}
+	outage := &tries{Attempt: 4}
+	for range 100 {
+		if delay, again := p.decide(signalbox.Transient(failure), outage); !again || delay > 4*time.Second || outage.Attempt != 4 {
+			t.Fatalf("an outage: %s, %v, %+v", delay, again, outage)
+		}
 	}
 	if delay, again := p.decide(signalbox.RetryAfter(failure, time.Hour), &tries{}); !again || delay < time.Hour {
 		t.Errorf("RetryAfter an hour: %s, %v", delay, again)

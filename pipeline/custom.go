@@ -36,6 +36,9 @@ func (s *optionsStage) Process(ctx context.Context, batch *signalbox.Batch) erro
 	live := batch.Live()
 	s.isolation.each(ctx, len(live), func(ctx context.Context, index int) {
 		item := live[index]
+		if item.Users != nil {
+			return // a part of a request that went through here as a whole
+		}
 		if s.filter.Drops(item.Request.Payload.Topic, item.Request.Payload.Severity) != "" {
 			return
 		}

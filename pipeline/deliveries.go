@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -52,20 +53,19 @@ const deliveryVersion = 1
 
 // planDeliveries makes the commit publish one message per notification and
 // consumer, for exactly those revisions that the commit brings into being: a
-// message that is processed again delivers nothing again.
-func (p *Pipeline) planDeliveries(c *plan, w *work) {
+// message that is processed again delivers nothing again. It returns nil if there
+// is nobody to deliver to.
+func (p *Pipeline) planDeliveries(c *plan, w *work) func([]signalbox.Outcome, func(string) bool) []signalbox.Message {
 	if len(p.consumers) == 0 {
-		return
+		return nil
 	}
-	for i, item := range w.batch.Items {
-		for j := range c.rowOf[i] {
-			if c.rowOf[i][j] < 0 { // goes to channels, but has no row to tell a repetition by
-				c.commit.Once = append(c.commit.Once, item.Request.ID)
-				break
-			}
+	for i := range w.entries {
+		// What goes to channels only has no row to tell a repetition by.
+		if slices.Contains(c.rowOf[i], -1) {
+			c.commit.Once = append(c.commit.Once, w.entries[i].key())
 		}
 	}
-	c.commit.Then = func(outcomes []signalbox.Outcome, repeated func(string) bool) []signalbox.Message {
+	return func(outcomes []signalbox.Outcome, repeated func(string) bool) []signalbox.Message {
 		var list []signalbox.Message
 		for i, item := range w.batch.Items {
 			for j := range c.rowOf[i] {
@@ -77,7 +77,7 @@ func (p *Pipeline) planDeliveries(c *plan, w *work) {
 						continue // stored before, or superseded by a newer revision
 					}
 					notification = outcome.Notification
-				} else if repeated(item.Request.ID) {
+				} else if repeated(w.entries[i].key()) {
 					continue
 				}
 				list = append(list, p.deliveries(routed, notification)...)
@@ -126,6 +126,9 @@ func (p *Pipeline) deliver(ctx context.Context, msg *message.Message, c *consume
 	if d.Version != deliveryVersion {
 		return p.bury(ctx, msg, c.topic, fmt.Errorf("delivery: version %d is not known", d.Version))
 	}
+	if p.deps.Leases(msg) > buryAfterLeases {
+		return p.redeliver(ctx, c, d, p.deps.Position(msg), signalbox.Permanent(errLeases))
+	}
 	callCtx, cancel := context.WithTimeout(ctx, p.config.ProcessorTimeout)
 	defer cancel()
 	cause := c.isolation.call(callCtx, func() error {
@@ -138,11 +141,11 @@ func (p *Pipeline) deliver(ctx context.Context, msg *message.Message, c *consume
 	if err := ctx.Err(); err != nil {
 		return err // interrupted: it comes back
 	}
-	return p.redeliver(ctx, c, d, cause)
+	return p.redeliver(ctx, c, d, p.deps.Position(msg), cause)
 }
 
 // redeliver replaces the message by a later one, or by a dead letter.
-func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, cause error) error {
+func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, position int64, cause error) error {
 	delay, again := p.config.Retry.decide(cause, &d.tries)
 	attempts := d.Attempt
 	if !again {
@@ -156,7 +159,15 @@ func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, cause
 	level := slog.LevelWarn
 	if again {
 		p.metrics.retried.WithLabelValues(c.name).Inc()
-		commit.Messages = []signalbox.Message{next}
+		// If the message at hand comes back, this attempt is not doubled.
+		key := fmt.Sprintf("retry/%d/%s", position, c.topic)
+		commit.Once = []string{key}
+		commit.Then = func(_ []signalbox.Outcome, repeated func(string) bool) []signalbox.Message {
+			if repeated(key) {
+				return nil
+			}
+			return []signalbox.Message{next}
+		}
 	} else {
 		level = slog.LevelError
 		p.metrics.deadLetters.WithLabelValues(c.name).Inc()
@@ -168,7 +179,7 @@ func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, cause
 		}}
 	}
 	p.log.LogAttrs(ctx, level, "a delivery failed", slog.String("consumer", c.name),
-		slog.String("notification", d.Notification.ID), slog.Int("attempt", attempts+d.Waits),
+		slog.String("notification", d.Notification.ID), slog.Int("attempt", attempts), slog.Int("waits", d.Waits),
 		slog.Bool("deadLetter", !again), slog.Any("error", cause))
 	_, err = p.deps.Committer.Commit(ctx, commit)
 	return err

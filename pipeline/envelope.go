@@ -13,6 +13,11 @@ import (
 const (
 	maxEnvelopeRequests = 256
 	maxEnvelopeBytes    = 1 << 20
+	// What its requests become for all their recipients is committed together:
+	// these bound the rows, and their size in bytes, of one commit. A single
+	// request beyond them is processed in parts, see fanout.go.
+	maxCommitRows  = 4000
+	maxCommitBytes = 16 << 20
 )
 
 // positionsPerMessage spaces the revisions of requests that share a message.
@@ -25,9 +30,29 @@ type entry struct {
 	// follows from the message's position in the queue and the request's in the
 	// message.
 	Revision int64 `json:"revision,omitempty"`
+	// Users and Part are set on a part of a request with many recipients; parts
+	// are numbered from 1.
+	Users []string `json:"users,omitempty"`
+	Part  int      `json:"part,omitempty"`
 	tries
+	// Alone is set once the request left its first message.
+	Alone bool `json:"alone,omitempty"`
 	// Waiter names the instance on which the sender waits for the result.
 	Waiter string `json:"waiter,omitempty"`
+}
+
+// key identifies the entry among all requests and their parts.
+func (e *entry) key() string {
+	if e.Part == 0 {
+		return e.Request.ID
+	}
+	return fmt.Sprintf("%s/%d", e.Request.ID, e.Part)
+}
+
+// rows is how many rows the entry becomes, as far as that is known before its
+// recipients are resolved.
+func (e *entry) rows() int {
+	return max(1, len(e.Users), len(e.Request.Recipients.EntityRefs))
 }
 
 // envelopeVersion is written into every envelope. A reader refuses what it does
@@ -54,23 +79,43 @@ func decodeEnvelope(payload []byte) ([]entry, error) {
 	return e.Entries, nil
 }
 
+// encoded is an entry in its final form, and what it will cost to process.
+type encoded struct {
+	json        []byte
+	rows, bytes int
+}
+
 // encodeEntry encodes one request, so that senders pay for encoding in parallel
 // and the coalescer only joins.
-func encodeEntry(e entry) ([]byte, error) {
-	encoded, err := json.Marshal(e)
+func encodeEntry(e entry) (encoded, error) {
+	text, err := json.Marshal(e)
 	if err != nil {
-		return nil, fmt.Errorf("envelope: %w", err)
+		return encoded{}, fmt.Errorf("envelope: %w", err)
 	}
-	return encoded, nil
+	rows := e.rows()
+	return encoded{json: text, rows: rows, bytes: rows * e.Request.Payload.Size()}, nil
+}
+
+// encodeSingle makes a message's payload of one entry.
+func encodeSingle(e entry) ([]byte, error) {
+	one, err := encodeEntry(e)
+	if err != nil {
+		return nil, err
+	}
+	return joinEntries([]encoded{one})[0], nil
 }
 
 // joinEntries makes envelopes of encoded entries, in order and within bounds.
-func joinEntries(entries [][]byte) [][]byte {
+func joinEntries(entries []encoded) [][]byte {
 	var envelopes [][]byte
 	for len(entries) > 0 {
-		n, size := 0, 0
-		for n < len(entries) && n < maxEnvelopeRequests && (n == 0 || size+len(entries[n]) <= maxEnvelopeBytes) {
-			size += len(entries[n]) + 1
+		n, size, rows, expanded := 0, 0, 0, 0
+		for n < len(entries) && n < maxEnvelopeRequests {
+			e := entries[n]
+			if n > 0 && (size+len(e.json) > maxEnvelopeBytes || rows+e.rows > maxCommitRows || expanded+e.bytes > maxCommitBytes) {
+				break
+			}
+			size, rows, expanded = size+len(e.json)+1, rows+e.rows, expanded+e.bytes
 			n++
 		}
 		var b bytes.Buffer
@@ -80,7 +125,7 @@ func joinEntries(entries [][]byte) [][]byte {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			b.Write(e)
+			b.Write(e.json)
 		}
 		b.WriteString("]}")
 		envelopes = append(envelopes, b.Bytes())

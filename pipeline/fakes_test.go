@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +31,9 @@ type memory struct {
 	fail []error
 	// gate, if set, blocks Accept until it can receive.
 	gate chan struct{}
+	// accepting counts the calls of Accept that have begun.
+	accepting atomic.Int64
+	opened    sync.Once
 }
 
 func newMemory() *memory {
@@ -37,6 +42,13 @@ func newMemory() *memory {
 		claims: make(map[string]signalbox.Claim),
 		once:   make(map[string]bool),
 		dead:   make(map[string]signalbox.DeadLetter),
+	}
+}
+
+// open opens the gate for good.
+func (m *memory) open() {
+	if m.gate != nil {
+		m.opened.Do(func() { close(m.gate) })
 	}
 }
 
@@ -50,6 +62,7 @@ func (m *memory) failNext() error {
 }
 
 func (m *memory) Accept(_ context.Context, claims []signalbox.Claim, build func([]*signalbox.Claim) []signalbox.Message) error {
+	m.accepting.Add(1)
 	if m.gate != nil {
 		<-m.gate
 	}
@@ -155,6 +168,9 @@ func (usersStage) Name() string { return "recipients" }
 func (s usersStage) Process(_ context.Context, batch *signalbox.Batch) error {
 	for _, item := range batch.Live() {
 		users := item.Request.Recipients.EntityRefs
+		if item.Users != nil {
+			users = item.Users
+		}
 		if item.Request.Recipients.Type == signalbox.RecipientsBroadcast {
 			users = []string{""}
 		}
@@ -216,9 +232,10 @@ func newBench(t *testing.T, change func(*Deps, *Config)) *bench {
 			_ = json.Unmarshal([]byte(msg.Metadata.Get("position")), &n)
 			return n
 		},
-		Accepter: b.memory, Committer: b.memory, Signaler: b.signals,
-		Stages: []signalbox.Stage{usersStage{channels: []string{signalbox.ChannelWeb}}},
-		Rules:  lenient{},
+		Leases:     func(msg *message.Message) int { return len(msg.Metadata.Get("leases")) },
+		Recipients: usersStage{channels: []string{signalbox.ChannelWeb}},
+		Accepter:   b.memory, Committer: b.memory, Signaler: b.signals,
+		Rules: lenient{},
 	}
 	config := Config{Patience: 5 * time.Second, ProcessorTimeout: 5 * time.Second}
 	if change != nil {
@@ -230,7 +247,10 @@ func newBench(t *testing.T, change func(*Deps, *Config)) *bench {
 	}
 	b.Pipeline = p
 	p.coalescer.start(1)
-	t.Cleanup(p.coalescer.close)
+	t.Cleanup(func() {
+		b.memory.open()
+		p.coalescer.close()
+	})
 	return b
 }
 
@@ -257,16 +277,23 @@ func (b *bench) process(t *testing.T, m signalbox.Message) error {
 
 func (b *bench) processAt(t *testing.T, m signalbox.Message, position string) error {
 	t.Helper()
+	return b.processLease(t, m, position, 1)
+}
+
+// processLease is processAt for a message that was leased so often.
+func (b *bench) processLease(t *testing.T, m signalbox.Message, position string, leases int) error {
+	t.Helper()
 	msg := message.NewMessage(watermill.NewUUID(), m.Payload)
 	msg.SetContext(t.Context())
 	msg.Metadata.Set("position", position)
+	msg.Metadata.Set("leases", strings.Repeat("x", leases))
 	for _, c := range b.consumers {
 		if c.topic == m.Topic {
 			return b.deliver(t.Context(), msg, c)
 		}
 	}
 	patience := b.config.Patience
-	if m.Topic == TopicRetry {
+	if m.Topic != TopicNotifications {
 		patience = b.config.ProcessorTimeout
 	}
 	return b.handle(t.Context(), msg, m.Topic, patience)

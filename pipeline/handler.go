@@ -17,7 +17,23 @@ import (
 type work struct {
 	entries []entry
 	batch   *signalbox.Batch
+	// position is the message's in the queue.
+	position int64
+	// fanouts are the items that have so many recipients that they become
+	// messages of their own, by index.
+	fanouts map[int]*fanout
 }
+
+// Bounds on how often a message is leased. More than a few times means that its
+// consumers die or run out of time, perhaps because of it: it must not take
+// others along, nor come back for ever.
+const (
+	splitAfterLeases = 3
+	buryAfterLeases  = 10
+)
+
+// errLeases is why a message is given up that no consumer could finish.
+var errLeases = errors.New("its consumers died or ran out of time, again and again")
 
 // handle processes one message of TopicNotifications or TopicRetry. A returned
 // error puts the message back: it means that the infrastructure failed. What is
@@ -27,16 +43,22 @@ func (p *Pipeline) handle(ctx context.Context, msg *message.Message, topic strin
 	if err != nil {
 		return p.bury(ctx, msg, topic, err)
 	}
-	w := &work{entries: entries, batch: &signalbox.Batch{Patience: patience}}
 	position := p.deps.Position(msg)
+	w := &work{entries: entries, batch: &signalbox.Batch{}, position: position, fanouts: make(map[int]*fanout)}
 	for i := range entries {
 		e := &w.entries[i]
 		if e.Revision == 0 {
 			e.Revision = position*positionsPerMessage + int64(i)
 		}
-		w.batch.Items = append(w.batch.Items, &signalbox.Item{Request: e.Request, Revision: e.Revision})
+		w.batch.Items = append(w.batch.Items, &signalbox.Item{Request: e.Request, Revision: e.Revision, Users: e.Users})
 	}
-	if err := p.chain.process(ctx, w.batch); err != nil {
+	switch leases := p.deps.Leases(msg); {
+	case leases > buryAfterLeases && len(entries) == 1:
+		return p.giveUp(ctx, entries[0])
+	case leases > splitAfterLeases && len(entries) > 1:
+		return p.split(ctx, w)
+	}
+	if err := p.run(ctx, w, patience); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -44,6 +66,47 @@ func (p *Pipeline) handle(ctx context.Context, msg *message.Message, topic strin
 	}
 	p.metrics.processed.Add(float64(len(entries)))
 	return p.settle(ctx, w)
+}
+
+// run takes the batch through the chain, within a bound that leaves time for the
+// commit before the lease ends.
+func (p *Pipeline) run(ctx context.Context, w *work, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, p.config.ProcessorTimeout)
+	defer cancel()
+	w.batch.Deadline = time.Now().Add(min(patience, p.config.ProcessorTimeout))
+	p.chain[0].process(ctx, w.batch)
+	if err := p.fanOut(w); err != nil {
+		return err
+	}
+	p.chain[1].process(ctx, w.batch)
+	return nil
+}
+
+// split makes a message of each request, so that the one that is the trouble
+// comes back alone.
+func (p *Pipeline) split(ctx context.Context, w *work) error {
+	var c signalbox.Commit
+	for _, e := range w.entries {
+		e.Alone = true
+		payload, err := encodeSingle(e)
+		if err != nil {
+			return err
+		}
+		c.Messages = append(c.Messages, signalbox.Message{Topic: TopicRetry, ID: e.Request.ID, Payload: payload})
+	}
+	_, err := p.deps.Committer.Commit(ctx, c)
+	return err
+}
+
+// giveUp keeps a request as a dead letter that no consumer could finish.
+func (p *Pipeline) giveUp(ctx context.Context, e entry) error {
+	p.log.LogAttrs(ctx, slog.LevelError, "a request is given up", slog.String("request", e.Request.ID), slog.Any("error", errLeases))
+	dead, err := p.deadLetter(e, "lease", errLeases)
+	if err != nil {
+		return err
+	}
+	_, err = p.deps.Committer.Commit(ctx, signalbox.Commit{DeadLetters: []signalbox.DeadLetter{*dead}})
+	return err
 }
 
 // settle commits the work as a whole; when the data of one request makes that
@@ -59,8 +122,13 @@ func (p *Pipeline) settle(ctx context.Context, w *work) error {
 	p.log.LogAttrs(ctx, slog.LevelWarn, "a batch could not be committed, trying its requests one by one", slog.Any("error", err))
 	for i := range w.entries {
 		single := &work{
-			entries: w.entries[i : i+1],
-			batch:   &signalbox.Batch{Items: w.batch.Items[i : i+1]},
+			entries:  w.entries[i : i+1],
+			batch:    &signalbox.Batch{Items: w.batch.Items[i : i+1]},
+			position: w.position,
+			fanouts:  map[int]*fanout{},
+		}
+		if split := w.fanouts[i]; split != nil {
+			single.fanouts[0] = split
 		}
 		err := p.commit(ctx, single)
 		if err != nil && !signalbox.IsTransient(err) {
@@ -101,18 +169,33 @@ type plan struct {
 	commit signalbox.Commit
 	// rowOf[i][j] is the row of w.batch.Items[i].Routed[j]; -1 without one.
 	rowOf [][]int
-	// deadLetters tells which items were given up.
-	deadLetters map[int]bool
+	// given tells which items no longer concern a sender that waits: they were
+	// given up, or became messages of their own.
+	given map[int]bool
+	// once are messages to publish unless an earlier commit claimed their key.
+	once []fanout
+}
+
+// publishOnce adds messages that are published once, however often the message at
+// hand is processed.
+func (c *plan) publishOnce(key string, messages ...signalbox.Message) {
+	c.commit.Once = append(c.commit.Once, key)
+	c.once = append(c.once, fanout{key: key, messages: messages})
 }
 
 func (p *Pipeline) plan(w *work) (*plan, error) {
-	c := &plan{rowOf: make([][]int, len(w.batch.Items)), deadLetters: make(map[int]bool)}
+	c := &plan{rowOf: make([][]int, len(w.batch.Items)), given: make(map[int]bool)}
 	var inbox []signalbox.Notification
 	for i, item := range w.batch.Items {
 		if item.Err != nil {
-			if err := p.planFailure(c, i, w.entries[i], item); err != nil {
+			if err := p.planFailure(c, i, w.entries[i], item, w.position); err != nil {
 				return nil, err
 			}
+			continue
+		}
+		if split := w.fanouts[i]; split != nil {
+			c.publishOnce(split.key, split.messages...)
+			c.given[i] = true
 			continue
 		}
 		c.rowOf[i] = make([]int, len(item.Routed))
@@ -138,26 +221,41 @@ func (p *Pipeline) plan(w *work) (*plan, error) {
 		}
 	}
 	c.commit.Notifications = folded
-	p.planDeliveries(c, w)
+	deliveries := p.planDeliveries(c, w)
+	if deliveries != nil || len(c.once) > 0 {
+		c.commit.Then = func(outcomes []signalbox.Outcome, repeated func(string) bool) []signalbox.Message {
+			var list []signalbox.Message
+			for _, once := range c.once {
+				if !repeated(once.key) {
+					list = append(list, once.messages...)
+				}
+			}
+			if deliveries != nil {
+				list = append(list, deliveries(outcomes, repeated)...)
+			}
+			return list
+		}
+	}
 	return c, nil
 }
 
-func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item) error {
+func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item, position int64) error {
 	retry, dead, err := p.setAside(e, item.Stage, item.Err)
 	if err != nil {
 		return err
 	}
 	level := slog.LevelWarn
 	if retry != nil {
-		c.commit.Messages = append(c.commit.Messages, *retry)
+		// If the message at hand comes back, this attempt is not doubled.
+		c.publishOnce(fmt.Sprintf("retry/%d/%s", position, e.key()), *retry)
 	} else {
 		level = slog.LevelError
 		c.commit.DeadLetters = append(c.commit.DeadLetters, *dead)
-		c.deadLetters[i] = true
+		c.given[i] = true
 	}
 	p.log.LogAttrs(context.Background(), level, "a request failed",
 		slog.String("request", item.Request.ID), slog.String("origin", item.Request.Origin),
-		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+e.Waits+1),
+		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+1), slog.Int("waits", e.Waits),
 		slog.Bool("deadLetter", dead != nil), slog.Any("error", item.Err))
 	return nil
 }
@@ -165,25 +263,13 @@ func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item) er
 // announce answers the senders that wait and emits the signals. It runs after
 // the commit: nobody hears of what a rollback could take back.
 func (p *Pipeline) announce(ctx context.Context, w *work, c *plan, outcomes []signalbox.Outcome) {
-	var signals []signalbox.Signal
-	for _, outcome := range outcomes {
-		if !outcome.Changed {
-			continue
-		}
-		p.metrics.stored.Inc()
-		if signal, err := newNotificationSignal(&outcome.Notification); err == nil {
-			signals = append(signals, signal)
-		}
-	}
-	if len(signals) > 0 {
-		p.deps.Signaler.Signal(ctx, signals...)
-	}
+	p.signal(ctx, outcomes)
 	now := p.now()
 	for i, item := range w.batch.Items {
 		if item.Err == nil {
 			p.metrics.latency.Observe(now.Sub(item.Request.Created).Seconds())
 		}
-		if w.entries[i].Waiter == "" || (item.Err != nil && !c.deadLetters[i]) {
+		if w.entries[i].Waiter == "" || (item.Err != nil && !c.given[i]) {
 			continue
 		}
 		var made []signalbox.Notification
@@ -192,7 +278,36 @@ func (p *Pipeline) announce(ctx context.Context, w *work, c *plan, outcomes []si
 				made = append(made, outcomes[row].Notification)
 			}
 		}
-		p.answer(w.entries[i], made, item.Err == nil)
+		p.answer(w.entries[i], made, item.Err == nil && !c.given[i])
+	}
+}
+
+// signalBatch bounds how many signals are in memory at a time.
+const signalBatch = 256
+
+// signal tells the receivers of what the commit added or revised.
+func (p *Pipeline) signal(ctx context.Context, outcomes []signalbox.Outcome) {
+	listening := p.deps.Listening == nil || p.deps.Listening()
+	signals := make([]signalbox.Signal, 0, min(len(outcomes), signalBatch))
+	for i := range outcomes {
+		if !outcomes[i].Changed {
+			continue
+		}
+		p.metrics.stored.Inc()
+		if !listening {
+			continue
+		}
+		signal, err := newNotificationSignal(&outcomes[i].Notification)
+		if err != nil {
+			continue // it is a signal: the client finds the notification when it looks
+		}
+		if signals = append(signals, signal); len(signals) == signalBatch {
+			p.deps.Signaler.Signal(ctx, signals...)
+			signals = signals[:0]
+		}
+	}
+	if len(signals) > 0 {
+		p.deps.Signaler.Signal(ctx, signals...)
 	}
 }
 

@@ -59,7 +59,7 @@ func TestAMessageProcessedTwiceChangesNothing(t *testing.T) {
 
 func TestDeliveriesWithoutInboxHappenOnce(t *testing.T) {
 	b := newBench(t, func(d *Deps, _ *Config) {
-		d.Stages = []signalbox.Stage{usersStage{channels: []string{"Pager"}}}
+		d.Recipients = usersStage{channels: []string{"Pager"}}
 		d.Processors = []signalbox.Processor{&post{}}
 	})
 	b.submit(t, request("a", "user:default/jane"))
@@ -242,14 +242,20 @@ func TestAFaultyItemLeavesTheOthersAlone(t *testing.T) {
 	}
 	for _, msg := range again {
 		entries, err := decodeEnvelope(msg.Payload)
-		if err != nil || len(entries) != 1 || entries[0].Attempt != 1 || entries[0].Revision == 0 {
+		if err != nil || len(entries) != 1 || !entries[0].Alone || entries[0].Revision == 0 {
 			t.Fatalf("retry message: %+v, %v", entries, err)
 		}
-		if hung := entries[0].Request.Payload.Title == "hangs"; hung != (msg.Delay == 0) && hung {
-			t.Errorf("an item that only left its batch waits %s", msg.Delay)
+		hung := entries[0].Request.Payload.Title == "hangs"
+		if hung && (msg.Delay != 0 || entries[0].Attempt != 0) || !hung && entries[0].Attempt != 1 {
+			t.Errorf("%s: attempt %d after %s", entries[0].Request.Payload.Title, entries[0].Attempt, msg.Delay)
 		}
 		if err := b.process(t, msg); err != nil {
 			t.Fatal(err)
+		}
+		if hung { // leaving the batch was no attempt
+			if err := b.process(t, b.one(t, TopicRetry)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if got := b.memory.take(TopicRetry); len(got) != 0 {
@@ -334,6 +340,148 @@ func TestInfrastructureFailurePutsTheMessageBack(t *testing.T) {
 	}
 }
 
+// away fails as a whole, as a directory does that cannot be reached.
+type away struct{ err error }
+
+func (*away) Name() string { return "directory" }
+
+func (a *away) Process(context.Context, *signalbox.Batch) error { return a.err }
+
+func TestAnOutageOfAStageDelaysAndDropsNothing(t *testing.T) {
+	outage := &away{err: signalbox.Transient(errors.New("no answer"))}
+	b := newBench(t, func(d *Deps, c *Config) {
+		d.Stages = []signalbox.Stage{outage}
+		c.Retry.MaxAttempts = 2
+	})
+	b.submit(t, request("a", "user:default/jane"), request("b", "user:default/jane"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err) // the message must not keep its consumer
+	}
+	for range 20 {
+		waiting := b.memory.take(TopicRetry)
+		if len(waiting) != 2 {
+			t.Fatalf("%d messages wait, want 2", len(waiting))
+		}
+		for _, msg := range waiting {
+			if msg.Delay > maxWait {
+				t.Errorf("waits %s", msg.Delay)
+			}
+			if err := b.process(t, msg); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	outage.err = nil
+	for _, msg := range b.memory.take(TopicRetry) {
+		if err := b.process(t, msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.memory.dead) != 0 || len(b.memory.rows) != 2 {
+		t.Errorf("%d dead letters, %d rows; want 0 and 2", len(b.memory.dead), len(b.memory.rows))
+	}
+}
+
+func TestAMessageThatNobodyCanFinishEnds(t *testing.T) {
+	b := newBench(t, func(d *Deps, _ *Config) { d.Processors = []signalbox.Processor{&post{}} })
+	b.submit(t, request("a", "user:default/jane"), request("b", "user:default/jane"))
+	msg := b.one(t, TopicNotifications)
+	if err := b.processLease(t, msg, "1", splitAfterLeases+1); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.memory.rows) != 0 {
+		t.Error("processed together although its consumers died")
+	}
+	singles := b.memory.take(TopicRetry)
+	if len(singles) != 2 {
+		t.Fatalf("%d single requests, want 2", len(singles))
+	}
+	if err := b.processLease(t, singles[0], "2", buryAfterLeases+1); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.processLease(t, singles[1], "3", buryAfterLeases); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.processLease(t, b.one(t, "post.audit"), "4", buryAfterLeases+1); err != nil {
+		t.Fatal(err)
+	}
+	stages := map[string]int{}
+	for _, dead := range b.memory.dead {
+		stages[dead.Stage]++
+	}
+	if diff := cmp.Diff(map[string]int{"lease": 1, "audit": 1}, stages); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]int{"b": 1}, b.titles()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestManyRecipientsAreProcessedInParts(t *testing.T) {
+	b := newBench(t, func(d *Deps, _ *Config) { d.Processors = []signalbox.Processor{editor{}, &post{}} })
+	users := make([]string, 2500)
+	for i := range users {
+		users[i] = fmt.Sprintf("user:default/u%d", i)
+	}
+	b.submit(t, request("to many", users...), request("to one", "user:default/jane"))
+	for _, msg := range b.memory.take(TopicNotifications) {
+		for range 2 { // the second time changes nothing
+			if err := b.processAt(t, msg, "1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	parts := b.memory.take(TopicFanout)
+	if len(parts) != 3 {
+		t.Fatalf("%d parts, want 3", len(parts))
+	}
+	for i := range parts {
+		for range 2 {
+			if err := b.processAt(t, parts[i], fmt.Sprint(i+2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// 2,500 users and the boss, whom the editor adds once to each.
+	if diff := cmp.Diff(map[string]int{"to many!": 2501, "to one!": 2}, b.titles()); diff != "" {
+		t.Error(diff)
+	}
+	if got := len(b.memory.take("post.audit")); got != 2503 {
+		t.Errorf("%d deliveries, want 2503", got)
+	}
+	if got := len(b.signals.signals); got != 2503 {
+		t.Errorf("%d signals, want 2503", got)
+	}
+}
+
+// slow takes its time with every notification.
+type slow struct{ name string }
+
+func (s slow) Name() string { return s.name }
+
+func (slow) PreProcess(ctx context.Context, _ *signalbox.Notification) (bool, error) {
+	<-ctx.Done()
+	return true, nil
+}
+
+func TestAllProcessorsTogetherHaveOneDeadline(t *testing.T) {
+	b := newBench(t, func(d *Deps, c *Config) {
+		d.Processors = []signalbox.Processor{slow{"one"}, slow{"two"}, slow{"three"}}
+		c.Patience, c.ProcessorTimeout = 20*time.Millisecond, 60*time.Millisecond
+		c.Retry.MaxAttempts = 1
+	})
+	b.submit(t, request("a", "user:default/jane"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.process(t, b.one(t, TopicRetry)); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.memory.dead) != 1 {
+		t.Errorf("%d dead letters, want 1: the message would come back for ever", len(b.memory.dead))
+	}
+}
+
 func TestUnreadableMessagesAreBuried(t *testing.T) {
 	b := newBench(t, nil)
 	for i, payload := range []string{"", "{", `{"v":2,"entries":[{}]}`, `{"v":1,"entries":[]}`} {
@@ -383,5 +531,50 @@ func TestRowsFold(t *testing.T) {
 	want.Created, want.Updated = at(1), at(4)
 	if diff := cmp.Diff(want, folded[0]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestHangingCallsLeaveRoomForOthers(t *testing.T) {
+	f := &faulty{release: make(chan struct{})}
+	defer close(f.release)
+	b := newBench(t, func(d *Deps, c *Config) {
+		d.Processors = []signalbox.Processor{f}
+		c.Patience, c.ProcessorTimeout = 50*time.Millisecond, 50*time.Millisecond
+		c.Retry.MaxAttempts = 1
+	})
+	// More than run at a time, in batches as they would come.
+	for range 3 {
+		var batch []signalbox.SendRequest
+		for range concurrency {
+			batch = append(batch, request("hangs", "user:default/jane"))
+		}
+		b.submit(t, batch...)
+		if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.submit(t, request("good", "user:default/jane"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"good": 1}, b.titles()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestNoRoomForACallIsNoAttempt(t *testing.T) {
+	i := newIsolation("x")
+	i.stuck.Store(maxStuck)
+	if err := i.call(t.Context(), func() error { return nil }); !signalbox.IsTransient(err) {
+		t.Errorf("too many stuck calls: %v", err)
+	}
+	i.stuck.Store(0)
+	for range concurrency {
+		i.slots <- struct{}{}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := i.call(ctx, func() error { return nil }); !signalbox.IsTransient(err) {
+		t.Errorf("no slot: %v", err)
 	}
 }

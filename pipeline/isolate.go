@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/signalbox/signalbox"
 )
@@ -13,14 +14,19 @@ import (
 // the item it was given.
 type isolation struct {
 	name string
-	// slots bounds the calls under way, those that were given up but have not
-	// returned included: a processor that never returns cannot pile up
-	// goroutines.
+	// slots bounds the calls that somebody waits for.
 	slots chan struct{}
+	// stuck counts the calls that were given up and have not returned: a
+	// processor that ignores its context must not pile up goroutines.
+	stuck atomic.Int64
 }
 
-// concurrency is how many calls of one processor run at a time.
-const concurrency = 32
+const (
+	// concurrency is how many calls of one processor run at a time.
+	concurrency = 32
+	// maxStuck is how many calls may hang before no more are made.
+	maxStuck = 1000
+)
 
 func newIsolation(name string) *isolation {
 	return &isolation{name: name, slots: make(chan struct{}, concurrency)}
@@ -28,38 +34,57 @@ func newIsolation(name string) *isolation {
 
 // call runs fn and returns its error, a panic as an error, or ErrPatience when
 // ctx ends first. In the last case fn may still be running: it must work on
-// values of its own, and its result is void.
+// values of its own, and its result is void. That there is no room for a call is
+// nobody's fault, and transient.
 func (i *isolation) call(ctx context.Context, fn func() error) error {
 	select {
 	case i.slots <- struct{}{}:
-	case <-ctx.Done():
+	default:
+		select {
+		case i.slots <- struct{}{}:
+		case <-ctx.Done():
+			return signalbox.Transient(fmt.Errorf("%s: busy: %d calls are under way", i.name, concurrency))
+		}
+	}
+	defer func() { <-i.slots }()
+	if ctx.Err() != nil { // earlier processors used the time up
 		return fmt.Errorf("%s: %w", i.name, signalbox.ErrPatience)
 	}
+	if n := i.stuck.Load(); n >= maxStuck {
+		return signalbox.Transient(fmt.Errorf("%s: %d calls have not returned although their time was up", i.name, n))
+	}
+	var over atomic.Bool // the call has ended, or was given up
 	done := make(chan error, 1)
 	go func() {
-		defer func() { <-i.slots }()
-		defer func() {
-			if r := recover(); r != nil {
-				done <- fmt.Errorf("%s: panic: %v\n%s", i.name, r, debug.Stack())
-			}
-		}()
-		if err := fn(); err != nil {
-			done <- fmt.Errorf("%s: %w", i.name, err)
-			return
+		err := i.guarded(fn)
+		if !over.CompareAndSwap(false, true) {
+			i.stuck.Add(-1)
 		}
-		done <- nil
+		done <- err
 	}()
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		select {
-		case err := <-done: // both were ready: the result counts
-			return err
-		default:
-			return fmt.Errorf("%s: %w", i.name, signalbox.ErrPatience)
-		}
 	}
+	if !over.CompareAndSwap(false, true) {
+		return <-done // it ended just now: the result counts
+	}
+	i.stuck.Add(1)
+	return fmt.Errorf("%s: %w", i.name, signalbox.ErrPatience)
+}
+
+// guarded runs fn and names the processor in its error.
+func (i *isolation) guarded(fn func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", i.name, r, debug.Stack())
+		}
+	}()
+	if err := fn(); err != nil {
+		return fmt.Errorf("%s: %w", i.name, err)
+	}
+	return nil
 }
 
 // each runs fn for all n indices at once, as far as the slots go, and returns
@@ -77,10 +102,10 @@ func (i *isolation) each(ctx context.Context, n int, fn func(ctx context.Context
 	wait.Wait()
 }
 
-// patient returns a context that ends with the batch's patience.
+// patient returns a context that ends with the batch's deadline.
 func patient(ctx context.Context, batch *signalbox.Batch) (context.Context, context.CancelFunc) {
-	if batch.Patience > 0 {
-		return context.WithTimeout(ctx, batch.Patience)
+	if !batch.Deadline.IsZero() {
+		return context.WithDeadline(ctx, batch.Deadline)
 	}
 	return context.WithCancel(ctx)
 }

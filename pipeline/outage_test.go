@@ -29,7 +29,7 @@ func TestAnOutageDelaysAndBuriesNothing(t *testing.T) {
 	stage := &outageStage{usersStage: usersStage{channels: []string{signalbox.ChannelWeb}}}
 	stage.err = signalbox.Transient(errors.New("the catalog is away"))
 	b := newBench(t, func(d *Deps, c *Config) {
-		d.Stages = []signalbox.Stage{stage}
+		d.Recipients = stage
 		c.Retry = RetryPolicy{MaxAttempts: 3, Min: time.Second, Max: 8 * time.Second}
 	})
 	b.submit(t, request("to a group", "group:default/a"), request("to a user", "user:default/jane"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -20,15 +21,23 @@ type Deps struct {
 	Subscribe func() message.Subscriber
 	// Position returns the position in the queue of a message that a subscriber
 	// handed out: unique, and higher for what was published later.
-	Position  func(*message.Message) int64
+	Position func(*message.Message) int64
+	// Leases returns how often such a message was leased, this time included.
+	Leases    func(*message.Message) int
 	Accepter  signalbox.Accepter
 	Committer signalbox.Committer
 	Signaler  signalbox.Signaler
+	// Listening reports whether signals reach anybody at all; nil means that they
+	// may.
+	Listening func() bool
 	// Announcer reaches the other instances; nil if there are none.
 	Announcer Announcer
 
-	// Stages are the built-in steps. They run between the options phase and the
-	// per-recipient phase of the processors.
+	// Recipients is the built-in step that fills in [signalbox.Item.Routed]. It
+	// runs after the options phase of the processors.
+	Recipients signalbox.Stage
+	// Stages are the built-in steps between that and the per-recipient phase of
+	// the processors; may be empty.
 	Stages []signalbox.Stage
 	// Processors are the custom steps, in order; may be empty.
 	Processors []signalbox.Processor
@@ -57,6 +66,9 @@ type Config struct {
 	// Consumers is how many messages of TopicNotifications are processed at a
 	// time. Defaults to 2.
 	Consumers int
+	// FanoutConsumers is the same for TopicFanout. Defaults to 1: more of them
+	// would take the database from what is not as large.
+	FanoutConsumers int
 	// RetryConsumers is the same for TopicRetry. Defaults to 4.
 	RetryConsumers int
 	// DeliveryConsumers is the same for each channel and post processor.
@@ -68,9 +80,9 @@ type Config struct {
 	// Patience is how long custom processors may take for a batch before slow
 	// items are set aside. Defaults to 1s.
 	Patience time.Duration
-	// ProcessorTimeout bounds a call of a custom processor or channel for an
-	// item on its own. It must be shorter than the queue's lease. Defaults to
-	// 20s.
+	// ProcessorTimeout bounds all custom processors together for an item on its
+	// own, and a call of a channel. It must be shorter than the queue's lease by
+	// what a commit may take. Defaults to 20s.
 	ProcessorTimeout time.Duration
 	// AcceptTimeout bounds the commit of accepted requests. Defaults to 10s.
 	AcceptTimeout time.Duration
@@ -93,6 +105,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	positive(&c.Consumers, 2)
+	positive(&c.FanoutConsumers, 1)
 	positive(&c.RetryConsumers, 4)
 	positive(&c.DeliveryConsumers, 4)
 	positive(&c.Committers, 1)
@@ -107,12 +120,13 @@ func (c Config) withDefaults() Config {
 // Pipeline takes send requests to inboxes and channels. It implements
 // [signalbox.Submitter].
 type Pipeline struct {
-	deps      Deps
-	config    Config
-	log       *slog.Logger
-	metrics   *metrics
-	instance  string
-	chain     chain
+	deps     Deps
+	config   Config
+	log      *slog.Logger
+	metrics  *metrics
+	instance string
+	// chain has the steps before and after a request is split into parts.
+	chain     [2]chain
 	consumers []*consumer
 	coalescer *coalescer
 	waiters   *waiters
@@ -190,7 +204,8 @@ func (p *Pipeline) compose() error {
 	if err := checkNames(names); err != nil {
 		return err
 	}
-	p.chain = append(append(append(p.chain, options...), p.deps.Stages...), recipes...)
+	p.chain[0] = append(options, p.deps.Recipients)
+	p.chain[1] = append(slices.Clone(p.deps.Stages), recipes...)
 	return nil
 }
 
@@ -204,6 +219,9 @@ func (p *Pipeline) route() {
 	}
 	add(TopicNotifications, p.config.Consumers, func(ctx context.Context, msg *message.Message) error {
 		return p.handle(ctx, msg, TopicNotifications, p.config.Patience)
+	})
+	add(TopicFanout, p.config.FanoutConsumers, func(ctx context.Context, msg *message.Message) error {
+		return p.handle(ctx, msg, TopicFanout, p.config.ProcessorTimeout)
 	})
 	add(TopicRetry, p.config.RetryConsumers, func(ctx context.Context, msg *message.Message) error {
 		return p.handle(ctx, msg, TopicRetry, p.config.ProcessorTimeout)
@@ -243,7 +261,7 @@ func (p *Pipeline) Submit(ctx context.Context, s signalbox.Submission) (signalbo
 		result = p.waiters.expect(ids)
 		defer p.waiters.forget(ids)
 	}
-	if err := p.coalescer.submit(pending); err != nil {
+	if err := p.coalescer.submit(ctx, pending); err != nil {
 		return signalbox.Submitted{}, err
 	}
 	if pending.earlier != nil {

@@ -50,54 +50,72 @@ type tries struct {
 func (p RetryPolicy) decide(err error, t *tries) (delay time.Duration, again bool) {
 	if signalbox.IsTransient(err) && !signalbox.IsPermanent(err) {
 		t.Waits++
-		return p.delay(err, t.Waits), true
+		return p.delay(err, t.Waits, min(p.Max, max(p.Min, maxWait))), true
 	}
 	t.Attempt++
 	if signalbox.IsPermanent(err) || t.Attempt >= p.MaxAttempts {
 		return 0, false
 	}
-	return p.delay(err, t.Attempt), true
+	return p.delay(err, t.Attempt, p.Max), true
 }
 
 // delay is the time before the next attempt after so many failures.
-func (p RetryPolicy) delay(err error, failed int) time.Duration {
+func (p RetryPolicy) delay(err error, failed int, limit time.Duration) time.Duration {
 	// Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"):
 	// what failed together does not come back together.
-	ceiling := p.Max
+	ceiling := limit
 	if shift := failed - 1; shift < 32 && p.Min<<shift > 0 {
-		ceiling = min(p.Max, p.Min<<shift)
+		ceiling = min(limit, p.Min<<shift)
 	}
 	delay := time.Duration(rand.Int64N(int64(ceiling) + 1)) //nolint:gosec // G404: jitter is no secret
 	if asked, ok := signalbox.RetryDelay(err); ok {
-		delay = max(delay, asked)
+		delay = max(delay, min(asked, maxAskedDelay))
 	}
 	return delay
 }
 
+// maxAskedDelay bounds what [signalbox.RetryAfter] can ask for.
+const maxAskedDelay = 24 * time.Hour
+
+// maxWait bounds the delay of what waits for the infrastructure to come back.
+const maxWait = 30 * time.Second
+
 // setAside says what becomes of a request that failed: a message for another
 // attempt, or a dead letter. The entry carries its Revision.
 func (p *Pipeline) setAside(e entry, stage string, cause error) (*signalbox.Message, *signalbox.DeadLetter, error) {
-	delay, again := p.config.Retry.decide(cause, &e.tries)
-	if e.Attempt+e.Waits == 1 && errors.Is(cause, signalbox.ErrPatience) {
-		delay = 0 // it only has to leave its batch
+	var (
+		delay time.Duration
+		again = true
+	)
+	// An item that only has to leave its batch has made no attempt.
+	if e.Alone || !errors.Is(cause, signalbox.ErrPatience) {
+		delay, again = p.config.Retry.decide(cause, &e.tries)
 	}
-	encoded, err := encodeEntry(e)
-	if err != nil {
-		return nil, nil, err
-	}
-	payload := joinEntries([][]byte{encoded})[0]
+	e.Alone = true
 	if again {
+		payload, err := encodeSingle(e)
+		if err != nil {
+			return nil, nil, err
+		}
 		p.metrics.retried.WithLabelValues(stage).Inc()
 		return &signalbox.Message{Topic: TopicRetry, ID: e.Request.ID, Payload: payload, Delay: delay}, nil, nil
 	}
+	dead, err := p.deadLetter(e, stage, cause)
+	return nil, dead, err
+}
+
+// deadLetter gives a request up. Its payload starts afresh when a person puts it
+// back on its topic.
+func (p *Pipeline) deadLetter(e entry, stage string, cause error) (*signalbox.DeadLetter, error) {
 	attempts := e.Attempt
-	e.tries = tries{} // a person's retry starts afresh
-	if encoded, err = encodeEntry(e); err != nil {
-		return nil, nil, err
+	e.tries = tries{}
+	payload, err := encodeSingle(e)
+	if err != nil {
+		return nil, err
 	}
 	p.metrics.deadLetters.WithLabelValues(stage).Inc()
-	return nil, &signalbox.DeadLetter{
-		ID: e.Request.ID + "/" + stage, Topic: TopicRetry, Payload: joinEntries([][]byte{encoded})[0],
+	return &signalbox.DeadLetter{
+		ID: e.key() + "/" + stage, Topic: TopicRetry, Payload: payload,
 		Stage: stage, Error: errorText(cause), Attempts: attempts,
 		RequestID: e.Request.ID, Origin: e.Request.Origin,
 		Created: e.Request.Created, Died: p.now(),

@@ -92,8 +92,8 @@ func TestSuppressedIsRemembered(t *testing.T) {
 	both.Origin, both.Payload.Topic = "ci", "deploys"
 	w := &work{entries: []entry{{Request: both}}, batch: batch}
 	batch.Items = []*signalbox.Item{{Request: both}}
-	if err := b.chain.process(t.Context(), batch); err != nil {
-		t.Fatal(err)
+	for _, part := range b.chain {
+		part.process(t.Context(), batch)
 	}
 	if got := batch.Items[0].Routed[0].Suppressed; len(got) != 1 || got[0].Rule != signalbox.RuleUserOrigin {
 		t.Errorf("suppressed: %+v", got)

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/signalbox/signalbox"
 )
@@ -14,6 +15,8 @@ const (
 	TopicNotifications = "notifications"
 	// TopicRetry carries single send requests that failed or took too long.
 	TopicRetry = "notifications.retry"
+	// TopicFanout carries the parts of requests with many recipients.
+	TopicFanout = "notifications.fanout"
 
 	deliveryPrefix = "deliveries."
 	postPrefix     = "post."
@@ -23,15 +26,16 @@ var consumerName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
 
 // checkNames refuses names that are malformed, taken or used twice.
 func checkNames(names []string) error {
-	seen := map[string]bool{signalbox.ChannelWeb: true}
+	// Settings compare names without regard to case, so names must differ so.
+	seen := map[string]bool{strings.ToLower(signalbox.ChannelWeb): true}
 	for _, name := range names {
 		if !consumerName.MatchString(name) {
 			return fmt.Errorf("pipeline: the name %q must match %s", name, consumerName)
 		}
-		if seen[name] {
+		if seen[strings.ToLower(name)] {
 			return fmt.Errorf("pipeline: the name %q is used twice", name)
 		}
-		seen[name] = true
+		seen[strings.ToLower(name)] = true
 	}
 	return nil
 }

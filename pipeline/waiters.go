@@ -8,8 +8,12 @@ import (
 	"github.com/signalbox/signalbox"
 )
 
-// maxWaitedNotifications bounds what a sender that waits is answered with.
-const maxWaitedNotifications = 10_000
+// Bounds of what a sender that waits is answered with. Beyond them it gets its
+// receipts only.
+const (
+	maxWaitedNotifications = 5000
+	maxWaitedBytes         = 8 << 20
+)
 
 // waiters are the senders on this instance that wait for the pipeline.
 type waiters struct {
@@ -21,8 +25,11 @@ type waiters struct {
 type waiter struct {
 	missing int
 	results map[string][]signalbox.Notification
-	done    chan struct{}
-	// failed is set when one of the requests became a dead letter.
+	// count and bytes are the size of results.
+	count, bytes int
+	done         chan struct{}
+	// failed is set when one of the requests became a dead letter, or the results
+	// too many.
 	failed bool
 }
 
@@ -61,7 +68,11 @@ func (w *waiters) resolve(id string, notifications []signalbox.Notification, ok 
 	}
 	delete(w.waiting, id)
 	one.results[id] = notifications
-	one.failed = one.failed || !ok
+	one.count += len(notifications)
+	for i := range notifications {
+		one.bytes += notifications[i].Payload.Size()
+	}
+	one.failed = one.failed || !ok || one.count > maxWaitedNotifications || one.bytes > maxWaitedBytes
 	if one.missing--; one.missing == 0 || one.failed {
 		close(one.done)
 		for other, candidate := range w.waiting {

@@ -35,8 +35,12 @@ func (r *Recipients) Process(ctx context.Context, batch *signalbox.Batch) error 
 	live := batch.Live()
 	answers := r.resolve(ctx, batch, live)
 	for _, item := range live {
-		users := []string{""} // a broadcast: one row, nobody's
-		if item.Request.Recipients.Type != signalbox.RecipientsBroadcast {
+		users := item.Users
+		switch {
+		case users != nil:
+		case item.Request.Recipients.Type == signalbox.RecipientsBroadcast:
+			users = []string{""} // one row, nobody's
+		default:
 			answer := answers[keyOf(&item.Request.Recipients)]
 			if answer.err != nil {
 				item.Fail(r.Name(), answer.err)
@@ -84,13 +88,13 @@ func (r *Recipients) resolve(ctx context.Context, batch *signalbox.Batch, items 
 	answers := make(map[string]*answer, len(items))
 	for _, item := range items {
 		to := &item.Request.Recipients
-		if to.Type != signalbox.RecipientsBroadcast {
+		if item.Users == nil && to.Type != signalbox.RecipientsBroadcast {
 			answers[keyOf(to)] = &answer{refs: to.EntityRefs, exclude: to.ExcludeEntityRefs}
 		}
 	}
-	if batch.Patience > 0 {
+	if !batch.Deadline.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, batch.Patience, signalbox.ErrPatience)
+		ctx, cancel = context.WithDeadlineCause(ctx, batch.Deadline, signalbox.ErrPatience)
 		defer cancel()
 	}
 	var wait sync.WaitGroup

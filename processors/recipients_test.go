@@ -70,7 +70,7 @@ func users(i *signalbox.Item) []string {
 func process(t *testing.T, source *org, patience time.Duration, items ...*signalbox.Item) {
 	t.Helper()
 	stage := processors.NewRecipients(directory.New(directory.Config{}, source), []string{"Web", "Slack"})
-	if err := stage.Process(t.Context(), &signalbox.Batch{Items: items, Patience: patience}); err != nil {
+	if err := stage.Process(t.Context(), &signalbox.Batch{Items: items, Deadline: time.Now().Add(patience)}); err != nil {
 		t.Fatalf("the batch failed: %v", err)
 	}
 }

@@ -32,6 +32,10 @@ func (s *Store) DeleteExpired(ctx context.Context, before time.Time, batch int) 
 		batch = defaultDeleteBatch
 	}
 	for _, table := range []string{"notifications", "broadcasts"} {
+		if table == "broadcasts" {
+			// Each takes the flags of everybody who touched it along.
+			batch = min(batch, maxBroadcastBatch)
+		}
 		for last, done := uuidAt(time.Time{}), false; !done; {
 			var (
 				found expired
@@ -50,6 +54,9 @@ func (s *Store) DeleteExpired(ctx context.Context, before time.Time, batch int) 
 	}
 	return deleted, nil
 }
+
+// maxBroadcastBatch bounds the broadcasts that one transaction deletes.
+const maxBroadcastBatch = 20
 
 // expired is what a step through the primary key found.
 type expired struct {

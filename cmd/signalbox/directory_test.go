@@ -84,7 +84,6 @@ func TestDirectoryOutage(t *testing.T) {
 	eventually(t, 10*time.Second, s.has("from the file", []string{ann}, []string{bob, joe}))
 
 	catalog.Behave(directorytest.Behaviour{Status: http.StatusBadGateway})
-	catalog.Release()
 	requests := 0
 	eventually(t, 30*time.Second, func() error {
 		if requests += len(catalog.Requests()); requests < 10 {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,7 +29,7 @@ const asServer = "SIGNALBOX_TEST_AS_SERVER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) == "1" {
-		os.Exit(cmd.Main())
+		os.Exit(cmd.Main(troubles()...))
 	}
 	os.Exit(m.Run())
 }
@@ -73,7 +74,9 @@ func start(t testing.TB, data, database string, environment ...string) *server {
 	}
 	s := &server{t: t, output: &tail{}, exited: make(chan struct{})}
 	s.command = exec.Command(os.Args[0], args...)
-	s.command.Env = append(append(os.Environ(), asServer+"=1"), environment...)
+	s.command.Env = append(append(os.Environ(), asServer+"=1",
+		// The race detector's process would sleep for a second before it ends.
+		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")), environment...)
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.command.Stderr = s.output
 	stdout, err := s.command.StdoutPipe()
@@ -102,6 +105,9 @@ func start(t testing.TB, data, database string, environment ...string) *server {
 	}()
 	t.Cleanup(func() {
 		s.kill()
+		if strings.Contains(s.output.String(), "WARNING: DATA RACE") {
+			t.Error("the race detector found something in the server")
+		}
 		if t.Failed() {
 			t.Logf("the server's output:\n%s", s.output)
 		}
@@ -171,36 +177,155 @@ func do(request *http.Request) (int, http.Header, []byte, error) {
 	return response.StatusCode, response.Header, body, errors.Join(err, response.Body.Close())
 }
 
+// call makes a request with a JSON body ("" is none) and demands its status.
+func (s *server) call(method, path string, header http.Header, body string, status int) ([]byte, error) {
+	request, err := http.NewRequest(method, s.base+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header = header.Clone()
+	request.Header.Set("Content-Type", "application/json")
+	got, _, answer, err := do(request)
+	if err != nil {
+		return nil, err
+	}
+	if got != status {
+		return nil, fmt.Errorf("%s %s: %d %s", method, path, got, answer)
+	}
+	return answer, nil
+}
+
+// as are the headers of a guest.
+func as(user string, groups ...string) http.Header {
+	header := http.Header{"X-Signalbox-User": {user}}
+	if len(groups) > 0 {
+		header.Set("X-Signalbox-Groups", strings.Join(groups, ","))
+	}
+	return header
+}
+
+// asService are the headers of a sender, in pairs besides the token.
+func (s *server) asService(pairs ...string) http.Header {
+	header := http.Header{"Authorization": {"Bearer " + s.token}}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		header.Set(pairs[i], pairs[i+1])
+	}
+	return header
+}
+
 // get reads as a user and decodes the answer.
 func (s *server) get(user, path string, into any) error {
-	request, err := http.NewRequest(http.MethodGet, s.base+path, nil)
+	answer, err := s.call(http.MethodGet, path, as(user), "", http.StatusOK)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("X-Signalbox-User", user)
-	status, _, body, err := do(request)
+	return json.Unmarshal(answer, into)
+}
+
+// list reads a list of a user.
+func (s *server) list(t *testing.T, user, query string) page {
+	t.Helper()
+	var p page
+	if err := s.get(user, "/api/notifications?"+query, &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// update sets flags as a user and decodes the answer.
+func (s *server) update(t *testing.T, user, body string, into any) {
+	t.Helper()
+	answer, err := s.call(http.MethodPost, "/api/notifications/update", as(user), body, http.StatusOK)
+	if err == nil {
+		err = json.Unmarshal(answer, into)
+	}
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deliver sends and waits until everything is in the inboxes. The path is of one
+// request or of a batch.
+func (s *server) deliver(t *testing.T, path, body string) []notification {
+	t.Helper()
+	answer, err := s.call(http.MethodPost, path, s.asService("Prefer", "wait=20"), body, http.StatusOK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []notification
+	if err := json.Unmarshal(answer, &made); err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// to is a send request to one user; more are further members of the payload.
+func to(user, title string, more ...string) string {
+	return fmt.Sprintf(`{"recipients":{"type":"entity","entityRef":%q},"payload":{"title":%q%s}}`, user, title, members(more))
+}
+
+// toAll is a broadcast.
+func toAll(title string, more ...string) string {
+	return fmt.Sprintf(`{"recipients":{"type":"broadcast"},"payload":{"title":%q%s}}`, title, members(more))
+}
+
+func members(pairs []string) string {
+	var text strings.Builder
+	for i := 0; i+1 < len(pairs); i += 2 {
+		fmt.Fprintf(&text, ",%q:%q", pairs[i], pairs[i+1])
+	}
+	return text.String()
+}
+
+// metric returns the sum of a metric over its labels.
+func (s *server) metric(name string) (sum float64, err error) {
+	answer, err := s.call(http.MethodGet, "/metrics", http.Header{}, "", http.StatusOK)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(answer)) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || (rest[0] != '{' && rest[0] != ' ') {
+			continue
+		}
+		value, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:len(rest)-1], 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += value
+	}
+	return sum, nil
+}
+
+// drain waits until nothing is on the queue.
+func (s *server) drain(t *testing.T) {
+	t.Helper()
+	eventually(t, 60*time.Second, func() error {
+		n, err := s.metric("signalbox_queue_messages")
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%v messages are on the queue", n)
+		}
 		return err
-	}
-	if status != http.StatusOK {
-		return fmt.Errorf("GET %s: %d %s", path, status, body)
-	}
-	return json.Unmarshal(body, into)
+	})
+}
+
+// notification is what tests look at of one.
+type notification struct {
+	ID      string  `json:"id"`
+	User    *string `json:"user"`
+	Read    *string `json:"read"`
+	Saved   *string `json:"saved"`
+	Updated *string `json:"updated"`
+	Payload struct {
+		Title string `json:"title"`
+	} `json:"payload"`
 }
 
 // page is a list answer.
 type page struct {
-	TotalCount    int `json:"totalCount"`
-	Notifications []struct {
-		ID      string  `json:"id"`
-		User    *string `json:"user"`
-		Read    *string `json:"read"`
-		Updated *string `json:"updated"`
-		Payload struct {
-			Title string `json:"title"`
-		} `json:"payload"`
-	} `json:"notifications"`
-	NextCursor string `json:"nextCursor"`
+	TotalCount    int            `json:"totalCount"`
+	Notifications []notification `json:"notifications"`
+	NextCursor    string         `json:"nextCursor"`
 }
 
 // inbox reads a user's whole inbox by cursor and returns how often each title

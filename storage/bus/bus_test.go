@@ -285,7 +285,7 @@ func TestUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // only its URL is used
+	defer db.Close()
 	var name string
 	if err := db.Reader.QueryRow("SELECT current_database()").Scan(&name); err != nil {
 		t.Fatal(err)
@@ -294,7 +294,7 @@ func TestUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close() //nolint:errcheck // a test's own connection
+	defer server.Close()
 	if _, err := server.Exec("ALTER DATABASE " + name + " ALLOW_CONNECTIONS false"); err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,8 @@ type presence struct {
 }
 
 func newPresence(channel string) presence {
-	return presence{key: int32(crc32.ChecksumIEEE([]byte(channel)))} //nolint:gosec // a hash; the sign does not matter
+	// As a hash it may be negative.
+	return presence{key: int32(crc32.ChecksumIEEE([]byte(channel)))}
 }
 
 // surelyNone reports whether nobody else listens.
@@ -85,7 +86,7 @@ func (p *presence) anybody(ctx context.Context, conn *pgx.Conn) (bool, error) {
     WHERE locktype = 'advisory' AND objsubid = 2 AND granted
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND classid::bigint = $1 AND objid::bigint = $2 AND pid::bigint <> $3)`,
-		int64(uint32(lockClass)), int64(uint32(p.key)), int64(own)).Scan(&found); err != nil { //nolint:gosec // see above
+		int64(uint32(lockClass)), int64(uint32(p.key)), int64(own)).Scan(&found); err != nil {
 		return false, fmt.Errorf("listeners: %w", err)
 	}
 	p.mu.Lock()

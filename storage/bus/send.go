@@ -164,14 +164,14 @@ func (b *Bus) connect(ctx context.Context, name string) (*pgx.Conn, error) {
 func disconnect(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = conn.Close(ctx) //nolint:errcheck // It is over either way.
+	_ = conn.Close(ctx) // It is over either way.
 }
 
 // pause waits after the nth failure in a row: longer each time, and not at the
 // same moment as the other instances.
 func (b *Bus) pause(ctx context.Context, n int) {
 	d := min(firstBackoff<<min(n-1, 16), lastBackoff)
-	timer := time.NewTimer(d/2 + rand.N(d/2))
+	timer := time.NewTimer(d/2 + rand.N(d/2)) //nolint:gosec // no secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:

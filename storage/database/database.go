@@ -27,8 +27,8 @@ const (
 type Config struct {
 	// URL is postgres://…, postgresql://…, or sqlite:PATH. Required.
 	URL string
-	// MaxConns bounds the connections of Writer (PostgreSQL), and of Reader
-	// (SQLite). Defaults to 10.
+	// MaxConns bounds the connections of Writer and Reader each; SQLite has one
+	// Writer in any case. Defaults to 8.
 	MaxConns int
 	// LeaserConns bounds the connections of Leaser on PostgreSQL. Defaults to 6.
 	LeaserConns int
@@ -38,7 +38,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.MaxConns <= 0 {
-		c.MaxConns = 10
+		c.MaxConns = 8
 	}
 	if c.LeaserConns <= 0 {
 		c.LeaserConns = 6
@@ -57,12 +57,15 @@ type DB struct {
 	// Writer commits durably: when it returns, the change survives a power cut.
 	// On SQLite it has the one connection that may write.
 	Writer *sql.DB
-	// Reader is for queries. On PostgreSQL it is Writer.
+	// Reader is for queries.
 	Reader *sql.DB
 	// Leaser is for the queue's leases and acknowledgements on PostgreSQL. Its
 	// commits are not flushed at once: losing one in a crash makes a message be
 	// processed again, which every stage allows. On SQLite it is Writer.
 	Leaser *sql.DB
+
+	// schema has no lock timeout: changing a schema may wait.
+	schema *sql.DB
 
 	config Config
 }
@@ -82,7 +85,8 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	case "sqlite":
 		db, err = openSQLite(config, strings.TrimPrefix(rest, "//"))
 	default:
-		return nil, fmt.Errorf("database: %q is not supported: use postgres://… or sqlite:PATH", Redact(config.URL))
+		// It is not shown: there is no telling where in it a password might be.
+		return nil, errors.New("database: the URL must begin with postgres://, postgresql:// or sqlite: as its scheme")
 	}
 	if err != nil {
 		return nil, err
@@ -119,7 +123,7 @@ func (db *DB) Close() error {
 // handles lists each distinct handle once.
 func (db *DB) handles() []*sql.DB {
 	var list []*sql.DB
-	for _, handle := range []*sql.DB{db.Reader, db.Leaser, db.Writer} {
+	for _, handle := range []*sql.DB{db.Reader, db.Leaser, db.schema, db.Writer} {
 		known := false
 		for _, other := range list {
 			known = known || other == handle
@@ -131,16 +135,16 @@ func (db *DB) handles() []*sql.DB {
 	return list
 }
 
-// Redact returns the URL without its password, for logs and errors.
+// Redact returns what of a database URL may be shown: scheme, user, host and path.
+// The rest can hold passwords in many places.
 func Redact(raw string) string {
 	parsed, err := url.Parse(raw)
-	if err != nil {
-		scheme, _, _ := strings.Cut(raw, ":")
-		return scheme + ":…"
+	if err != nil || (parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" && parsed.Scheme != "sqlite") {
+		return "the database"
 	}
-	if query := parsed.Query(); query.Has("password") {
-		query.Set("password", "xxxxx")
-		parsed.RawQuery = query.Encode()
+	if parsed.User != nil {
+		parsed.User = url.User(parsed.User.Username())
 	}
-	return parsed.Redacted()
+	parsed.RawQuery, parsed.Fragment = "", ""
+	return parsed.String()
 }

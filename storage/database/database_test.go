@@ -44,12 +44,15 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestRedact(t *testing.T) {
 	for raw, want := range map[string]string{
-		"postgres://u:hunter2@h:5432/d?sslmode=disable": "postgres://u:xxxxx@h:5432/d?sslmode=disable",
+		"postgres://u:hunter2@h:5432/d?sslmode=disable": "postgres://u@h:5432/d",
 		"postgres://u@h/d":                       "postgres://u@h/d",
-		"postgres://h/d?password=hunter2&user=u": "postgres://h/d?password=xxxxx&user=u",
+		"postgres://h/d?password=hunter2&user=u": "postgres://h/d",
+		"postgres://h/d?sslpassword=hunter2":     "postgres://h/d",
+		"host=db user=u password=hunter2":        "the database",
+		"mysql://u:hunter2@h/d":                  "the database",
 		"sqlite:data/signalbox.db":               "sqlite:data/signalbox.db",
-		"postgres://u:hunter2@h:not a port/d":    "postgres:…",
-		"postgres://u:100%hunter2@h/d":           "postgres:…",
+		"postgres://u:hunter2@h:not a port/d":    "the database",
+		"postgres://u:100%hunter2@h/d":           "the database",
 	} {
 		if got := database.Redact(raw); got != want {
 			t.Errorf("Redact(%q) = %q, want %q", raw, got, want)
@@ -131,16 +134,20 @@ func TestMigrateTogether(t *testing.T) {
 		if strings.HasPrefix(url, "sqlite:") {
 			instances = 1 // one process
 		}
-		var wg sync.WaitGroup
+		var open []*database.DB
 		for range instances {
 			db, err := database.Open(ctx, database.Config{URL: url})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer db.Close() //nolint:errcheck // a test's own
+			defer db.Close()
 			if pending, err := db.Pending(ctx); err != nil || !pending {
 				t.Errorf("before: pending %t, %v", pending, err)
 			}
+			open = append(open, db)
+		}
+		var wg sync.WaitGroup
+		for _, db := range open {
 			wg.Go(func() {
 				version, err := db.Migrate(ctx)
 				if err != nil || version < 2 {

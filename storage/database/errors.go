@@ -16,9 +16,10 @@ import (
 	"github.com/signalbox/signalbox"
 )
 
-// Classify marks err as [signalbox.Transient] when it tells of the database and
-// not of the data: unreachable, shutting down, out of a resource, deadlock,
-// busy, disk full. It decides by code, never by text.
+// Classify marks err as [signalbox.Transient] unless it is the fault of the data
+// at hand. It decides by code, never by text. In doubt it is transient: trying
+// again costs time, giving up costs a notification, and what a database refuses
+// for a missing table, column or privilege has nothing to do with the data.
 func Classify(err error) error {
 	if err == nil || signalbox.IsTransient(err) {
 		return err
@@ -30,50 +31,47 @@ func Classify(err error) error {
 }
 
 func transient(err error) bool {
+	var connectErr *pgconn.ConnectError
+	if errors.As(err, &connectErr) {
+		return true // whatever the server said while connecting, it was not the data
+	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
-		return transientPostgres(pgErr.Code)
+		return !dataPostgres(pgErr.Code)
 	}
 	var liteErr *sqlite.Error
 	if errors.As(err, &liteErr) {
-		return transientSQLite(liteErr.Code())
+		return !dataSQLite(liteErr.Code())
 	}
-	var (
-		netErr     net.Error
-		connectErr *pgconn.ConnectError
-	)
-	return errors.As(err, &connectErr) || errors.As(err, &netErr) ||
+	var netErr net.Error
+	return errors.As(err, &netErr) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		pgconn.SafeToRetry(err)
 }
 
-// transientPostgres judges an SQLSTATE by its class (PostgreSQL, appendix A).
-func transientPostgres(code string) bool {
+// dataPostgres reports whether an SQLSTATE blames the data, by its class
+// (PostgreSQL, appendix A).
+func dataPostgres(code string) bool {
 	if len(code) != 5 {
 		return false
 	}
 	switch code[:2] {
-	case "08", // connection exception
-		"25", // invalid transaction state: read-only after a failover
-		"40", // rollback: deadlock, serialization failure
-		"53", // insufficient resources: disk full, too many connections
-		"55", // lock not available, not in prerequisite state
-		"57", // operator intervention: shutdown, cancelled, starting up
-		"58", // system error: I/O
-		"XX": // internal error, corruption
+	case "21", // cardinality violation
+		"22", // data exception
+		"23", // integrity constraint violation
+		"44", // WITH CHECK OPTION violation
+		"54": // program limit exceeded: a row or index entry too large
 		return true
 	}
 	return false
 }
 
-// transientSQLite judges a primary result code.
-func transientSQLite(code int) bool {
+// dataSQLite reports whether a primary result code blames the data.
+func dataSQLite(code int) bool {
 	switch code & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
-		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
-		sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT:
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE:
 		return true
 	}
 	return false

@@ -36,8 +36,12 @@ func TestClassify(t *testing.T) {
 		{"I/O error", code("58030"), true},
 		{"unique violation", code("23505"), false},
 		{"invalid text", code("22021"), false},
-		{"syntax error", code("42601"), false},
-		{"no code", code(""), false},
+		{"row too large", code("54000"), false},
+		{"missing table", code("42P01"), true},
+		{"missing privilege", code("42501"), true},
+		{"schema changed under a prepared statement", code("0A000"), true},
+		{"no such database, while connecting", &pgconn.ConnectError{Config: &pgconn.Config{}}, true},
+		{"no code", code(""), true},
 		{"connection refused", &net.OpError{Op: "dial", Err: errors.New("refused")}, true},
 		{"connection gone", io.ErrUnexpectedEOF, true},
 		{"pool's connection gone", driver.ErrBadConn, true},
@@ -68,14 +72,16 @@ func TestClassifyReal(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, url string) {
 		ctx := context.Background()
 		db := storagetest.Open(t, url)
-		for name, statement := range map[string]string{
-			"syntax":   "SELEC 1",
-			"no table": "SELECT * FROM nothing",
-			"not null": "INSERT INTO dead_letters (id) VALUES (NULL)",
+		for _, test := range []struct {
+			name, statement string
+			transient       bool
+		}{
+			{"no table", "SELECT * FROM nothing", true},
+			{"not null", "INSERT INTO dead_letters (id) VALUES (NULL)", false},
 		} {
-			_, err := db.Writer.Exec(statement)
-			if err = database.Classify(err); err == nil || signalbox.IsTransient(err) {
-				t.Errorf("%s: %v", name, err)
+			_, err := db.Writer.Exec(test.statement)
+			if err = database.Classify(err); err == nil || signalbox.IsTransient(err) != test.transient {
+				t.Errorf("%s: %v", test.name, err)
 			}
 		}
 		if db.Dialect == database.SQLite {
@@ -84,12 +90,12 @@ func TestClassifyReal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer other.Close() //nolint:errcheck // a test's own
+			defer other.Close()
 			tx, err := other.Begin()
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer tx.Rollback() //nolint:errcheck // a test's own
+			defer tx.Rollback()
 			if _, err := db.Writer.Exec("PRAGMA busy_timeout = 1"); err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +109,7 @@ func TestClassifyReal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:errcheck // broken on purpose
+		defer conn.Close()
 		_, err = conn.ExecContext(ctx, "SELECT pg_terminate_backend(pg_backend_pid())")
 		if !signalbox.IsTransient(database.Classify(err)) {
 			t.Errorf("terminated: %v", err)

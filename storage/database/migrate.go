@@ -48,13 +48,13 @@ func (db *DB) migrator() (*goose.Provider, error) {
 	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithLogger(goose.NopLogger())}
 	if db.Dialect == Postgres {
 		dialect = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // every second, for 5 minutes
 		if err != nil {
 			return nil, fmt.Errorf("database: migration lock: %w", err)
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	provider, err := goose.NewProvider(dialect, db.Writer, folder, options...)
+	provider, err := goose.NewProvider(dialect, db.schema, folder, options...)
 	if err != nil {
 		return nil, fmt.Errorf("database: migrations: %w", err)
 	}

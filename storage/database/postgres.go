@@ -1,6 +1,7 @@
 package database
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -23,6 +24,11 @@ func openPostgres(config Config) (*DB, error) {
 	if durable.ConnectTimeout == 0 {
 		durable.ConnectTimeout = 5 * time.Second
 	}
+	migrating := durable.Copy()
+	// An instance that freezes within a transaction must not keep its locks, nor
+	// another wait for them, for longer than a message may take.
+	byDefault(durable, "idle_in_transaction_session_timeout", "15s")
+	byDefault(durable, "lock_timeout", "5s")
 	leasing := durable.Copy()
 	leasing.RuntimeParams["application_name"] += "-queue"
 	leasing.RuntimeParams["synchronous_commit"] = "off"
@@ -34,20 +40,37 @@ func openPostgres(config Config) (*DB, error) {
 		leasing.RuntimeParams[plan] = "off"
 	}
 
-	writer := pool(durable, config.MaxConns)
 	return &DB{
 		Dialect: Postgres,
-		Writer:  writer,
-		Reader:  writer,
+		Writer:  pool(durable, config.MaxConns, stdlib.OptionAfterConnect(flushCommits)),
+		Reader:  pool(durable, config.MaxConns),
 		Leaser:  pool(leasing, config.LeaserConns),
+		schema:  pool(migrating, 2),
 	}, nil
 }
 
-func pool(config *pgx.ConnConfig, size int) *sql.DB {
-	db := stdlib.OpenDB(*config)
+// byDefault sets a run-time parameter that the URL does not.
+func byDefault(config *pgx.ConnConfig, name, value string) {
+	if _, given := config.RuntimeParams[name]; !given {
+		config.RuntimeParams[name] = value
+	}
+}
+
+// flushCommits makes commits durable where server, database or user have been
+// configured otherwise: what is answered must survive a power cut.
+func flushCommits(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') = 'off'`)
+	return err
+}
+
+func pool(config *pgx.ConnConfig, size int, options ...stdlib.OptionOpenDB) *sql.DB {
+	db := stdlib.OpenDB(*config, options...)
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxIdleTime(5 * time.Minute)
+	// After a failover connections to the old server must not live on.
+	db.SetConnMaxLifetime(10 * time.Minute)
 	return db
 }
 

@@ -34,7 +34,9 @@ func openSQLite(config Config, path string) (*DB, error) {
 	// answered survives a power cut.
 	writer, err := sql.Open("sqlite", dsn(path,
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
-		"cache_size(-16000)", "temp_store(MEMORY)"))
+		"cache_size(-16000)", "temp_store(MEMORY)",
+		// What a burst made of the log is given back at the next checkpoint.
+		"journal_size_limit(67108864)"))
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
@@ -50,7 +52,7 @@ func openSQLite(config Config, path string) (*DB, error) {
 	reader.SetMaxIdleConns(2)
 	reader.SetConnMaxIdleTime(time.Minute)
 
-	return &DB{Dialect: SQLite, Writer: writer, Reader: reader, Leaser: writer}, nil
+	return &DB{Dialect: SQLite, Writer: writer, Reader: reader, Leaser: writer, schema: writer}, nil
 }
 
 // dsn is a file URI with pragmas. Transactions begin IMMEDIATE: a transaction

@@ -37,7 +37,7 @@ func (db *DB) inTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	}
 	// Does nothing after a commit or rollback. When fn panics, a transaction left
 	// open would keep SQLite's one writing connection for ever.
-	defer tx.Rollback() //nolint:errcheck // see above
+	defer tx.Rollback()
 	if err := fn(tx); err != nil {
 		if rollbackErr := tx.Rollback(); rollbackErr != nil && !errors.Is(rollbackErr, sql.ErrTxDone) {
 			return errors.Join(err, fmt.Errorf("rollback: %w", rollbackErr))

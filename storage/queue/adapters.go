@@ -72,7 +72,7 @@ func (a schemaAdapter) SelectQuery(params watermillsql.SelectQueryParams) (water
 
 func (schemaAdapter) UnmarshalMessage(params watermillsql.UnmarshalMessageParams) (watermillsql.Row, error) {
 	var row leasedRow
-	if err := params.Row.Scan(&row.id, &row.uuid, &row.payload, &row.metadata, &row.leases, &row.due); err != nil {
+	if err := params.Row.Scan(&row); err != nil {
 		return watermillsql.Row{}, fmt.Errorf("could not scan a leased row: %w", err)
 	}
 	msg := message.NewMessage(row.uuid, row.payload)

@@ -84,7 +84,7 @@ func (b *batch) QueryContext(ctx context.Context, query string, args ...any) (wa
 		if err != nil {
 			return err
 		}
-		defer result.Close() //nolint:errcheck // Rows.Err tells.
+		defer result.Close()
 		for result.Next() {
 			var row leasedRow
 			if err := result.Scan(&row.id, &row.uuid, &row.payload, &row.metadata, &row.leases, &row.due); err != nil {
@@ -258,26 +258,15 @@ type leasedRows struct {
 func (r *leasedRows) Next() bool { r.at++; return r.at < len(r.rows) }
 func (*leasedRows) Close() error { return nil }
 
-// Scan takes what [schemaAdapter.UnmarshalMessage] passes.
+// Scan takes what [schemaAdapter.UnmarshalMessage] passes: one *leasedRow.
 func (r *leasedRows) Scan(dest ...any) error {
-	row := &r.rows[r.at]
-	for i, src := range []any{row.id, row.uuid, row.payload, row.metadata, row.leases, row.due} {
-		switch d := dest[i].(type) {
-		case *int64:
-			*d = src.(int64)
-		case *string:
-			*d = src.(string)
-		case *[]byte:
-			*d = src.([]byte)
-		case *int:
-			*d = src.(int)
-		case *database.Time:
-			*d = src.(database.Time)
-		default:
-			return fmt.Errorf("cannot scan into %T", d)
+	if len(dest) == 1 {
+		if row, ok := dest[0].(*leasedRow); ok {
+			*row = r.rows[r.at]
+			return nil
 		}
 	}
-	return nil
+	return errors.New("a leased row is scanned whole")
 }
 
 // staleAfter is the age at which a batch hands nothing more over.

@@ -45,5 +45,5 @@ func (l logger) log(level slog.Level, msg string, fields watermill.LogFields) {
 	for key, value := range fields {
 		attrs = append(attrs, slog.Any(key, value))
 	}
-	l.slog.LogAttrs(ctx, level, msg, attrs...)
+	l.slog.LogAttrs(ctx, level, msg, attrs...) //nolint:sloglint // the library's message
 }

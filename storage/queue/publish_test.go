@@ -118,7 +118,7 @@ func TestPublishMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer rows.Close() //nolint:errcheck // Rows.Err tells.
+		defer rows.Close()
 		for want := 0; rows.Next(); want++ {
 			var (
 				uuid string

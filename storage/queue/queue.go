@@ -29,6 +29,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -44,8 +45,8 @@ type Config struct {
 	// come back after this and a quarter more. Defaults to 30 s.
 	Lease time.Duration
 	// BatchSize bounds how many messages one consumer leases at a time. Slow
-	// handlers get fewer, down to one, so that no message waits behind them.
-	// Defaults to 16.
+	// handlers get fewer, down to one, so that no message waits behind them. It is
+	// rounded down to a power of two. Defaults to 16.
 	BatchSize int
 	// Poll is how often an idle topic is looked at although nothing woke it. It
 	// bounds the latency of a message whose wake-up was lost. Defaults to 10 s.
@@ -133,14 +134,28 @@ func New(db *database.DB, config Config) (*Queue, error) {
 	return q, nil
 }
 
+// Recover gives back what a process that was killed had leased, instead of waiting
+// for the end of its leases. Call it before the first consumer. It does so on
+// SQLite only, where there is no other process whose leases it could take.
+func (q *Queue) Recover(ctx context.Context) error {
+	if q.db.Dialect != database.SQLite {
+		return nil
+	}
+	if _, err := q.db.Writer.ExecContext(ctx, `UPDATE queue_messages SET visible_at = due_at
+WHERE leases > 0 AND visible_at > due_at`); err != nil {
+		return database.Classify(fmt.Errorf("queue: recover: %w", err))
+	}
+	return nil
+}
+
 // Wake tells consumers of the topics that there is something for them; call it
 // after the commit. A topic that occurs n times wakes up to n idle consumers of
 // this process. Topics for which none was idle are passed to the hook of
 // [Queue.OnWake], so that another instance may take the message.
 func (q *Queue) Wake(topics ...string) {
 	var relay []string
-	for i, topic := range topics {
-		if !q.waiting.wake(topic) && (i == 0 || topics[i-1] != topic) {
+	for _, topic := range topics {
+		if !q.waiting.wake(topic) && !slices.Contains(relay, topic) {
 			relay = append(relay, topic)
 		}
 	}
@@ -204,7 +219,7 @@ func (q *Queue) Depth(ctx context.Context) ([]TopicDepth, error) {
 	if err != nil {
 		return nil, database.Classify(fmt.Errorf("queue: depth: %w", err))
 	}
-	defer rows.Close() //nolint:errcheck // Rows.Err tells.
+	defer rows.Close()
 	var depths []TopicDepth
 	for rows.Next() {
 		var (

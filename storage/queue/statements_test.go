@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 	"testing"
@@ -30,9 +31,9 @@ func TestLaxRestoresFlushing(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				defer rows.Close() //nolint:errcheck // read only
+				defer rows.Close()
 				rows.Next()
-				if err := rows.Scan(&level); err != nil {
+				if err := errors.Join(rows.Scan(&level), rows.Err()); err != nil {
 					return err
 				}
 				if level != 1 {
@@ -53,7 +54,7 @@ func TestLaxRestoresFlushing(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			defer conn.Close() //nolint:errcheck // thrown away below
+			defer conn.Close()
 			if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL"); err != nil {
 				return err
 			}
@@ -124,24 +125,30 @@ SELECT 'work', '', '', now(), now() FROM generate_series(1, 20000)`); err != nil
 		"lease": leaseStatement(db.Dialect, "work", 16, time.Minute, time.Time{}),
 		"ack":   ackStatement(db.Dialect, []int64{1, 2, 3}),
 	} {
-		rows, err := db.Leaser.QueryContext(ctx, "EXPLAIN "+statement.Query, statement.Args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var plan []string
-		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				t.Fatal(err)
-			}
-			plan = append(plan, line)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
-		text := strings.Join(plan, "\n")
+		text := explain(t, db.Leaser, statement)
 		if strings.Contains(text, "Sort") || strings.Contains(text, "Bitmap") || strings.Contains(text, "Seq Scan") {
 			t.Errorf("the plan of the %s does not walk the index:\n%s", name, text)
 		}
 	}
+}
+
+func explain(t *testing.T, on *sql.DB, statement watermillsql.Query) string {
+	t.Helper()
+	rows, err := on.QueryContext(context.Background(), "EXPLAIN "+statement.Query, statement.Args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, line)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(plan, "\n")
 }

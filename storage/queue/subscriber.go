@@ -166,15 +166,20 @@ func (s *subscription) forward() {
 	defer share.Stop()
 	for !s.isStopping() {
 		select {
-		case msg := <-s.in:
+		case msg, ok := <-s.in:
+			if !ok {
+				s.stop()
+				continue
+			}
 			s.handOver(msg, share)
 		case <-s.stopping:
 		}
 	}
 	// The library gives up the message that it is trying to send, if any, and the
 	// batch is settled.
-	_ = s.library.Close() //nolint:errcheck // It returns nil.
-	for range s.in {      // closed by now
+	_ = s.library.Close() // It returns nil.
+	for range s.in {
+		// It is closed by now.
 	}
 	s.detach()
 	s.mu.Lock()

@@ -47,7 +47,7 @@ func (s *subscription) HandleError(_ watermill.LoggerAdapter, _ bool, err error)
 // the same moment as the other consumers. An outage is logged once.
 func (s *subscription) backOff(err error) {
 	pause := min(firstBackoff<<min(s.failures-1, 16), lastBackoff)
-	pause = pause/2 + rand.N(pause/2)
+	pause = pause/2 + rand.N(pause/2) //nolint:gosec // no secret
 	level := slog.LevelDebug
 	if s.failures == 1 {
 		level = slog.LevelWarn

@@ -274,7 +274,7 @@ func TestConnectionLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer admin.Close() //nolint:errcheck // a test's own connection
+	defer admin.Close()
 
 	const total = 400
 	publish(t, q, numbered("work", total)...)

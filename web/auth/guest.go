@@ -151,7 +151,9 @@ func (g *Guest) owned(ctx context.Context, user string) []string {
 	defer cancel()
 	owned, err := g.ownership.Ownership(ctx, user)
 	if err != nil {
-		g.log.LogAttrs(ctx, slog.LevelWarn, "the groups of a guest are not known now",
+		// Every request of the guest comes by here, and the source tells of the
+		// outage itself.
+		g.log.LogAttrs(ctx, slog.LevelDebug, "the groups of a guest are not known now",
 			slog.String("user", user), slog.Any("error", err))
 		return []string{user}
 	}
