@@ -78,18 +78,20 @@ type Rule string
 const (
 	// RuleMandatory is the operator's: always delivered.
 	RuleMandatory Rule = "mandatory"
-	// The filters are the channel's: what they drop is not delivered.
+	// RuleMinSeverity and the other filters are the channel's: what they drop is
+	// not delivered.
 	RuleMinSeverity    Rule = "filter.minSeverity"
 	RuleMaxSeverity    Rule = "filter.maxSeverity"
 	RuleExcludedTopics Rule = "filter.excludedTopics"
 	RuleIncludedTopics Rule = "filter.includedTopics"
 	// RuleBroadcast delivers broadcasts whatever the settings are.
 	RuleBroadcast Rule = "broadcast"
-	// The user's choices, the most specific first.
+	// RuleUserTopic and the next are the user's choices, the most specific first.
 	RuleUserTopic   Rule = "user.topic"
 	RuleUserOrigin  Rule = "user.origin"
 	RuleUserChannel Rule = "user.channel"
-	// The operator's defaults, the most specific first.
+	// RuleConfigTopic and the next are the operator's defaults, the most specific
+	// first.
 	RuleConfigTopic   Rule = "config.topic"
 	RuleConfigOrigin  Rule = "config.origin"
 	RuleConfigChannel Rule = "config.channel"

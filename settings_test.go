@@ -79,7 +79,8 @@ func TestDecideLevels(t *testing.T) {
 	})
 	user := NewChoices([]Choice{
 		{"Web", "security", "", false},
-		{"Slack", "ci", "", true}, {"slack", "CI", "Deploys", false},
+		{"Slack", "ci", "", true},
+		{"slack", "CI", "Deploys", false},
 		{"Slack", "", "", true},
 	})
 	for _, test := range []struct {
