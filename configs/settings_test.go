@@ -72,9 +72,9 @@ func TestSettingsRefuses(t *testing.T) {
 			"notifications.filters: must be a section, not a list",
 			"notifications.broadcasts.respectSettings: must be a single value, not a section",
 		}},
-		{"mistyped", "{defaultSettings: {chanels: []}, mandatory: [{channel: Web, orgn: x}], filters: {Slack: {minSeverty: low}}}", []string{
+		{"mistyped", "{defaultSettings: {chanels: []}, mandatory: [{channel: Web, origim: x}], filters: {Slack: {minSeverty: low}}}", []string{
 			"notifications.defaultSettings.chanels: unknown key; did you mean channels?",
-			"notifications.mandatory[0].orgn: unknown key; did you mean origin?",
+			"notifications.mandatory[0].origim: unknown key; did you mean origin?",
 			"notifications.filters.Slack.minSeverty: unknown key; did you mean minSeverity?",
 		}},
 		{"missing and empty ids", "{defaultSettings: {channels: [{enabled: true}, {id: Web, origins: [{id: ''}, {id: a, topics: [{id: t}, x]}]}]}, mandatory: [{origin: x}, {channel: Web, topic: ''}]}", []string{
