@@ -45,11 +45,13 @@ type Item struct {
 	// Revision is the request's position in the queue, see
 	// [Notification.Revision].
 	Revision int64
-	// Users, if not nil, are the receiving users: the request was resolved
-	// before, and this item is one part of what it became.
+	// Users are the receiving users; "" stands for everybody. The recipients stage
+	// sets them, unless they are set: then the request was resolved before, and
+	// this item is one part of what it became.
 	Users []string
 	// Routed is what the request becomes: one entry per recipient, or one for a
-	// broadcast. The recipients stage fills it.
+	// broadcast, which goes to all channels at first. The pipeline makes it of
+	// Users.
 	Routed []Routed
 	// Unknown are references of the recipients that the directory does not know.
 	// They kept nobody else from being reached. The recipients stage fills it.

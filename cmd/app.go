@@ -129,7 +129,7 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 		Accepter: a.store, Committer: a.store, Signaler: signaler,
 		Listening:  func() bool { return a.hub.Connections() > 0 || !a.bus.Alone() },
 		Announcer:  announcer{a.bus},
-		Recipients: processors.NewRecipients(a.directory, names),
+		Recipients: processors.NewRecipients(a.directory),
 		Stages:     stages,
 		Processors: e.processors,
 		Filters:    a.processorFilters(e),

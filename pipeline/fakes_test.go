@@ -160,29 +160,33 @@ func (r *recorder) Signal(_ context.Context, signals ...signalbox.Signal) {
 	r.signals = append(r.signals, signals...)
 }
 
-// usersStage routes a request to the users it names, or to all.
-type usersStage struct{ channels []string }
+// usersStage takes the references of a request for users.
+type usersStage struct{}
 
 func (usersStage) Name() string { return "recipients" }
 
-func (s usersStage) Process(_ context.Context, batch *signalbox.Batch) error {
+func (usersStage) Process(_ context.Context, batch *signalbox.Batch) error {
 	for _, item := range batch.Live() {
-		users := item.Request.Recipients.EntityRefs
-		if item.Users != nil {
-			users = item.Users
+		switch {
+		case item.Users != nil:
+		case item.Request.Recipients.Type == signalbox.RecipientsBroadcast:
+			item.Users = []string{""}
+		default:
+			item.Users = item.Request.Recipients.EntityRefs
 		}
-		if item.Request.Recipients.Type == signalbox.RecipientsBroadcast {
-			users = []string{""}
-		}
-		for _, user := range users {
-			item.Routed = append(item.Routed, signalbox.Routed{
-				Notification: signalbox.Notification{
-					ID: signalbox.NotificationID(item.Request.ID, user), User: user, Origin: item.Request.Origin,
-					Created: item.Request.Created, Payload: item.Request.Payload,
-					RequestID: item.Request.ID, Revision: item.Revision,
-				},
-				Channels: s.channels,
-			})
+	}
+	return nil
+}
+
+// onlyTo leaves one channel.
+type onlyTo string
+
+func (onlyTo) Name() string { return "settings" }
+
+func (o onlyTo) Process(_ context.Context, batch *signalbox.Batch) error {
+	for _, item := range batch.Live() {
+		for i := range item.Routed {
+			item.Routed[i].Channels = []string{string(o)}
 		}
 	}
 	return nil
@@ -233,7 +237,7 @@ func newBench(t *testing.T, change func(*Deps, *Config)) *bench {
 			return n
 		},
 		Leases:     func(msg *message.Message) int { return len(msg.Metadata.Get("leases")) },
-		Recipients: usersStage{channels: []string{signalbox.ChannelWeb}},
+		Recipients: usersStage{},
 		Accepter:   b.memory, Committer: b.memory, Signaler: b.signals,
 		Rules: lenient{},
 	}

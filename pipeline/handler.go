@@ -172,6 +172,8 @@ type plan struct {
 	// given tells which items no longer concern a sender that waits: they were
 	// given up, or became messages of their own.
 	given map[int]bool
+	// left tells which items left the batch for messages of their own.
+	left map[int]bool
 	// once are messages to publish unless an earlier commit claimed their key.
 	once []fanout
 }
@@ -184,7 +186,7 @@ func (c *plan) publishOnce(key string, messages ...signalbox.Message) {
 }
 
 func (p *Pipeline) plan(w *work) (*plan, error) {
-	c := &plan{rowOf: make([][]int, len(w.batch.Items)), given: make(map[int]bool)}
+	c := &plan{rowOf: make([][]int, len(w.batch.Items)), given: make(map[int]bool), left: make(map[int]bool)}
 	var inbox []signalbox.Notification
 	for i, item := range w.batch.Items {
 		if item.Err != nil {
@@ -195,7 +197,7 @@ func (p *Pipeline) plan(w *work) (*plan, error) {
 		}
 		if split := w.fanouts[i]; split != nil {
 			c.publishOnce(split.key, split.messages...)
-			c.given[i] = true
+			c.given[i], c.left[i] = split.final, true
 			continue
 		}
 		c.rowOf[i] = make([]int, len(item.Routed))
@@ -269,7 +271,7 @@ func (p *Pipeline) announce(ctx context.Context, w *work, c *plan, outcomes []si
 		if item.Err == nil {
 			p.metrics.latency.Observe(now.Sub(item.Request.Created).Seconds())
 		}
-		if w.entries[i].Waiter == "" || (item.Err != nil && !c.given[i]) {
+		if w.entries[i].Waiter == "" || ((item.Err != nil || c.left[i]) && !c.given[i]) {
 			continue
 		}
 		var made []signalbox.Notification

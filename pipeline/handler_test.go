@@ -59,7 +59,7 @@ func TestAMessageProcessedTwiceChangesNothing(t *testing.T) {
 
 func TestDeliveriesWithoutInboxHappenOnce(t *testing.T) {
 	b := newBench(t, func(d *Deps, _ *Config) {
-		d.Recipients = usersStage{channels: []string{"Pager"}}
+		d.Stages = []signalbox.Stage{onlyTo("Pager")}
 		d.Processors = []signalbox.Processor{&post{}}
 	})
 	b.submit(t, request("a", "user:default/jane"))
@@ -451,6 +451,60 @@ func TestManyRecipientsAreProcessedInParts(t *testing.T) {
 	}
 	if got := len(b.signals.signals); got != 2503 {
 		t.Errorf("%d signals, want 2503", got)
+	}
+}
+
+// crowds resolves every request to as many users as its title says.
+type crowds struct{}
+
+func (crowds) Name() string { return "recipients" }
+
+func (crowds) Process(_ context.Context, batch *signalbox.Batch) error {
+	for _, item := range batch.Live() {
+		if item.Users == nil {
+			var n int
+			_, _ = fmt.Sscan(item.Request.Payload.Title, &n)
+			for i := range n {
+				item.Users = append(item.Users, fmt.Sprintf("user:default/u%d", i))
+			}
+		}
+	}
+	return nil
+}
+
+// What a message becomes is known only when groups are resolved; a commit is
+// bounded all the same.
+func TestGroupsInOneMessageAreBoundedTogether(t *testing.T) {
+	b := newBench(t, func(d *Deps, _ *Config) { d.Recipients = crowds{} })
+	b.submit(t, request("900", "group:default/a"), request("900", "group:default/a"), request("900", "group:default/a"),
+		request("900", "group:default/a"), request("900", "group:default/a"), request("1", "group:default/a"),
+		request("60000", "group:default/b"), request("60000", "group:default/b"))
+	rowsOf := func(msg signalbox.Message) int {
+		t.Helper()
+		before := len(b.memory.rows)
+		if err := b.process(t, msg); err != nil {
+			t.Fatal(err)
+		}
+		added := len(b.memory.rows) - before
+		if added > maxCommitRows {
+			t.Fatalf("%d rows in one commit", added)
+		}
+		return added
+	}
+	total := rowsOf(b.one(t, TopicNotifications))
+	if named := len(b.memory.published); named != 60+2 {
+		t.Errorf("%d messages, want 60 parts and 2 requests without room", named)
+	}
+	for waiting := b.memory.take(TopicFanout); len(waiting) > 0; waiting = b.memory.take(TopicFanout) {
+		for _, msg := range waiting {
+			total += rowsOf(msg)
+		}
+	}
+	if want := 5*900 + 1 + 2*60_000; total != want {
+		t.Errorf("%d rows, want %d", total, want)
+	}
+	if len(b.memory.dead) != 0 {
+		t.Errorf("%d dead letters", len(b.memory.dead))
 	}
 }
 

@@ -26,7 +26,7 @@ func (s *outageStage) Process(ctx context.Context, batch *signalbox.Batch) error
 }
 
 func TestAnOutageDelaysAndBuriesNothing(t *testing.T) {
-	stage := &outageStage{usersStage: usersStage{channels: []string{signalbox.ChannelWeb}}}
+	stage := &outageStage{}
 	stage.err = signalbox.Transient(errors.New("the catalog is away"))
 	b := newBench(t, func(d *Deps, c *Config) {
 		d.Recipients = stage

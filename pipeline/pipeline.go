@@ -33,7 +33,7 @@ type Deps struct {
 	// Announcer reaches the other instances; nil if there are none.
 	Announcer Announcer
 
-	// Recipients is the built-in step that fills in [signalbox.Item.Routed]. It
+	// Recipients is the built-in step that fills in [signalbox.Item.Users]. It
 	// runs after the options phase of the processors.
 	Recipients signalbox.Stage
 	// Stages are the built-in steps between that and the per-recipient phase of
@@ -126,7 +126,9 @@ type Pipeline struct {
 	metrics  *metrics
 	instance string
 	// chain has the steps before and after a request is split into parts.
-	chain     [2]chain
+	chain [2]chain
+	// channels are the names of all channels.
+	channels  []string
 	consumers []*consumer
 	coalescer *coalescer
 	waiters   *waiters
@@ -177,7 +179,9 @@ func (p *Pipeline) compose() error {
 		names            []string
 		options, recipes []signalbox.Stage
 	)
+	p.channels = []string{signalbox.ChannelWeb}
 	for _, c := range p.deps.Channels {
+		p.channels = append(p.channels, c.Name())
 		names = append(names, c.Name())
 		p.consumers = append(p.consumers, channelConsumer(c))
 	}

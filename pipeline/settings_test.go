@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -92,8 +93,9 @@ func TestSuppressedIsRemembered(t *testing.T) {
 	both.Origin, both.Payload.Topic = "ci", "deploys"
 	w := &work{entries: []entry{{Request: both}}, batch: batch}
 	batch.Items = []*signalbox.Item{{Request: both}}
-	for _, part := range b.chain {
-		part.process(t.Context(), batch)
+	w.fanouts = map[int]*fanout{}
+	if err := b.run(t.Context(), w, time.Second); err != nil {
+		t.Fatal(err)
 	}
 	if got := batch.Items[0].Routed[0].Suppressed; len(got) != 1 || got[0].Rule != signalbox.RuleUserOrigin {
 		t.Errorf("suppressed: %+v", got)

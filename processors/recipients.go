@@ -4,24 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/signalbox/signalbox"
 )
 
-// Recipients is the stage that turns each request into notifications: one per
-// user, or one for everybody.
+// Recipients is the stage that finds out which users each request is for.
 type Recipients struct {
 	directory signalbox.Directory
-	channels  []string
 }
 
-// NewRecipients makes the stage. Every notification starts out routed to all of
-// channels; later stages take some away.
-func NewRecipients(directory signalbox.Directory, channels []string) *Recipients {
-	return &Recipients{directory: directory, channels: slices.Clone(channels)}
+// NewRecipients makes the stage.
+func NewRecipients(directory signalbox.Directory) *Recipients {
+	return &Recipients{directory: directory}
 }
 
 // Name returns "recipients".
@@ -35,33 +31,18 @@ func (r *Recipients) Process(ctx context.Context, batch *signalbox.Batch) error 
 	live := batch.Live()
 	answers := r.resolve(ctx, batch, live)
 	for _, item := range live {
-		users := item.Users
 		switch {
-		case users != nil:
+		case item.Users != nil:
 		case item.Request.Recipients.Type == signalbox.RecipientsBroadcast:
-			users = []string{""} // one row, nobody's
+			item.Users = []string{""}
 		default:
 			answer := answers[keyOf(&item.Request.Recipients)]
 			if answer.err != nil {
 				item.Fail(r.Name(), answer.err)
 				continue
 			}
-			users, item.Unknown = answer.Users, answer.Unknown
-		}
-		item.Routed = make([]signalbox.Routed, 0, len(users))
-		for _, user := range users {
-			item.Routed = append(item.Routed, signalbox.Routed{
-				Notification: signalbox.Notification{
-					ID:        signalbox.NotificationID(item.Request.ID, user),
-					User:      user,
-					Origin:    item.Request.Origin,
-					Created:   item.Request.Created,
-					Payload:   item.Request.Payload,
-					RequestID: item.Request.ID,
-					Revision:  item.Revision,
-				},
-				Channels: r.channels,
-			})
+			// Items that ask for the same share what they get.
+			item.Users, item.Unknown = answer.Users, answer.Unknown
 		}
 	}
 	return nil
