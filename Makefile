@@ -11,7 +11,7 @@ SHELL := /bin/bash
 # part of the file's name, so that a new pin is a new file.
 TOOLS := $(CURDIR)/.tools/bin
 GOLANGCI_LINT_VERSION := v2.15.0
-GOVULNCHECK_VERSION := v1.9.0
+GOVULNCHECK_VERSION := v1.8.0
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 WITH_POSTGRES := $(TOOLS)/withpostgres
