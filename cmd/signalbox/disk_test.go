@@ -44,6 +44,9 @@ func TestFullDisk(t *testing.T) {
 			}
 			return err
 		})
+		// Answers that were on their way are counted by the time every sender has
+		// been refused.
+		l.refuse(t, 20)
 		before := l.count()
 		for range 20 {
 			if status, _, _, err := s.post(context.Background(), to("user:default/none", "x")); err != nil || status != http.StatusServiceUnavailable {

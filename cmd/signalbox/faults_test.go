@@ -89,6 +89,23 @@ func (l *load) grow(t *testing.T, more int) {
 	})
 }
 
+// refuse waits until so many more were refused.
+func (l *load) refuse(t *testing.T, more int) {
+	t.Helper()
+	refused := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.refused
+	}
+	begun := refused()
+	eventually(t, 60*time.Second, func() error {
+		if n := refused() - begun; n < more {
+			return fmt.Errorf("%d of %d more refused", n, more)
+		}
+		return nil
+	})
+}
+
 // check ends the load and waits until every answered notification is in its
 // inbox exactly once. Unanswered ones may be there, but not twice.
 func (l *load) check(t *testing.T) {
