@@ -71,13 +71,22 @@ func (i *Item) Fail(stage string, err error) {
 
 // Routed is a notification and the channels it goes to.
 type Routed struct {
+	// Notification is what is sent. Its User is empty unless Audience is a user.
 	Notification Notification
+	// Audience is whom it is for. Only users and [Everyone] have an inbox.
+	Audience Audience
+	// Target is the address of a direct target, see [DirectTarget].
+	Target string
+	// Named is set for a user who was named as a recipient, not reached through a
+	// group or as an owner.
+	Named bool
 	// Channels are the names of the channels that are to get it; [ChannelWeb]
-	// is the inbox.
+	// is the inbox. It may be shared with others: replace it, do not change it.
 	Channels []string
-	// Suppressed are the channels that do not get it, and why. A channel of
-	// neither list was taken away by a custom step.
+	// Suppressed are the channels that do not get it, and why.
 	Suppressed []Suppression
+	// Dropped is set if a processor decided that nobody gets it.
+	Dropped bool
 }
 
 // Suppression is that a notification does not go to a channel.
@@ -86,14 +95,26 @@ type Suppression struct {
 	Rule    Rule
 }
 
-// To reports whether the notification goes to a channel.
-func (r *Routed) To(channel string) bool {
-	for _, name := range r.Channels {
-		if name == channel {
-			return true
+// Suppress takes the notification away from the channels that decide returns a rule
+// for.
+func (r *Routed) Suppress(decide func(channel string) Rule) {
+	var kept []string
+	before := len(r.Suppressed)
+	for i, channel := range r.Channels {
+		rule := decide(channel)
+		switch taken := len(r.Suppressed) > before; {
+		case rule != "" && !taken:
+			kept = append(make([]string, 0, len(r.Channels)), r.Channels[:i]...)
+			fallthrough
+		case rule != "":
+			r.Suppressed = append(r.Suppressed, Suppression{Channel: channel, Rule: rule})
+		case taken:
+			kept = append(kept, channel)
 		}
 	}
-	return false
+	if len(r.Suppressed) > before {
+		r.Channels = kept
+	}
 }
 
 // ErrPatience is why an item was set aside that a custom processor did not

@@ -35,9 +35,20 @@ type DeadLetter struct {
 	// RequestID and Origin tell whose it was.
 	RequestID string
 	Origin    string
+	// Delivery is the delivery that was given up; zero for a request that failed
+	// before it became deliveries.
+	Delivery DeliveryKey
+	// History are the last failures, oldest first.
+	History []Failure
 	// Created is when the send request was accepted, Died when it was given up.
 	Created time.Time
 	Died    time.Time
+}
+
+// Failure is one attempt that failed.
+type Failure struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error"`
 }
 
 // Commit is everything that one processed message changes. It is stored in one
@@ -51,16 +62,24 @@ type Commit struct {
 	Received []Received
 	// Messages to publish.
 	Messages []Message
-	// Once are keys that only the first commit with them can claim. They make
-	// effects without a row of their own happen once.
-	Once []string
-	// Then, if set, returns further messages to publish, once it is known what
-	// became of the notifications. repeated reports whether an earlier commit
-	// claimed a key of Once. It runs inside the transaction, perhaps more than
-	// once, and must not block.
-	Then func(outcomes []Outcome, repeated func(key string) bool) []Message
+	// Once are messages to publish unless an earlier commit published those of the
+	// same key.
+	Once []OnceMessages
+	// Deliveries, if set, returns deliveries to add, once it is known what became
+	// of the notifications. Those that are there already are left as they are. It
+	// runs inside the transaction, perhaps more than once, and must not block.
+	Deliveries func(outcomes []Outcome) ([]NewDelivery, error)
+	// Requests are records to add or replace.
+	Requests []RequestRecord
 	// DeadLetters to keep.
 	DeadLetters []DeadLetter
+}
+
+// OnceMessages are messages that are published once, however often the message
+// that made them is processed.
+type OnceMessages struct {
+	Key      string
+	Messages []Message
 }
 
 // Outcome says what became of the notification of the same index in a commit.
@@ -76,7 +95,8 @@ type Outcome struct {
 
 // Committer stores what processing a message produced. Committing the same
 // value twice changes nothing the second time, except that Messages are
-// published again and Then is asked again. Implementations are held to storage/storagetest.
+// published again and Deliveries is asked again. Implementations are held to
+// storage/storagetest.
 type Committer interface {
 	// Commit stores c in one transaction and returns one outcome per
 	// notification, in order. An error that [IsTransient] knows means that the

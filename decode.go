@@ -22,13 +22,13 @@ type Decoded struct {
 // DecodeSendRequest reads the body of a POST. Unknown fields are tolerated, as
 // Backstage does, and named in the warnings; optional fields may be null. What is
 // wrong is an [Error] with [CodeInput] that names the field in the wording of
-// Backstage's API.
-func DecodeSendRequest(body []byte) (Decoded, error) {
+// Backstage's API. rules checks it.
+func DecodeSendRequest(body []byte, rules Validator) (Decoded, error) {
 	r, err := newBodyReader(body)
 	if err != nil {
 		return Decoded{}, err
 	}
-	d := sendDecoder{jsonReader: r}
+	d := sendDecoder{jsonReader: r, rules: rules}
 	if err := d.request(); err != nil {
 		return Decoded{}, err
 	}
@@ -40,7 +40,7 @@ func DecodeSendRequest(body []byte) (Decoded, error) {
 
 // DecodeBatch reads an array of 1 to [MaxBatch] send requests. The error names
 // the index of the one that is wrong, as in request/body/3/payload.
-func DecodeBatch(body []byte) ([]Decoded, error) {
+func DecodeBatch(body []byte, rules Validator) ([]Decoded, error) {
 	r, err := newBodyReader(body)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func DecodeBatch(body []byte) ([]Decoded, error) {
 			return invalid("request/body", "must NOT have more than %d items", MaxBatch)
 		}
 		r.root = "request/body/" + strconv.Itoa(index)
-		d := sendDecoder{jsonReader: r}
+		d := sendDecoder{jsonReader: r, rules: rules}
 		if err := d.request(); err != nil {
 			return err
 		}
@@ -95,13 +95,14 @@ func inItem(root string, err error) error {
 // sendDecoder reads one send request.
 type sendDecoder struct {
 	*jsonReader
+	rules   Validator
 	decoded Decoded
 	// warnings counts them, those beyond the limit too.
 	warnings int
 }
 
 func (d *sendDecoder) finish() (Decoded, error) {
-	if err := (Validator{}).request(d.root, &d.decoded.Request); err != nil {
+	if err := d.rules.request(d.root, &d.decoded.Request); err != nil {
 		return Decoded{}, err
 	}
 	if more := d.warnings - MaxWarnings; more > 0 {

@@ -159,7 +159,7 @@ func TestValidatorAfterProcessor(t *testing.T) {
 func TestMetadataSizeSurvivesEncoding(t *testing.T) {
 	text := strings.Repeat("<>&", (MaxMetadata-8-3)/3) + "\u2028"
 	text += strings.Repeat("x", MaxMetadata-8-len(text))
-	decoded, err := DecodeSendRequest([]byte(send(`{"title":"t","metadata":{"a":"` + text + `"}}`)))
+	decoded, err := DecodeSendRequest([]byte(send(`{"title":"t","metadata":{"a":"`+text+`"}}`)), Validator{})
 	if err != nil {
 		t.Fatal(err)
 	}

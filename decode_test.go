@@ -42,7 +42,7 @@ func TestDecodeSendRequest(t *testing.T) {
 		},
 		"id": "mine"
 	}`
-	got, err := DecodeSendRequest([]byte(body))
+	got, err := DecodeSendRequest([]byte(body), Validator{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestDecodeSendRequest(t *testing.T) {
 // The body is the web server's memory: what is decoded must not change with it.
 func TestDecodedSharesNoMemory(t *testing.T) {
 	body := []byte(send(`{"title":"title","metadata":{"a":"b"},"unknown":1}`))
-	got, err := DecodeSendRequest(body)
+	got, err := DecodeSendRequest(body, Validator{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestDecodeAccepts(t *testing.T) {
 		"surrounding white space": " \r\n" + send(`{"title":"t"}`) + "\t\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := DecodeSendRequest([]byte(body))
+			got, err := DecodeSendRequest([]byte(body), Validator{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,7 +207,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"links many":              {send(`{"title":"t","additionalLinks":[` + strings.Repeat(`"/a",`, MaxAdditionalLinks) + `"/a"]}`), "request/body/payload/additionalLinks must NOT have more than 20 items"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := DecodeSendRequest([]byte(c.body))
+			_, err := DecodeSendRequest([]byte(c.body), Validator{})
 			wantInputError(t, err, c.want)
 		})
 	}
@@ -230,7 +230,7 @@ func TestDecodeCause(t *testing.T) {
 		send(`{"title":"t","link":"http://"}`):      {"TypeError", "Invalid URL"},
 		to(`{"type":"entity","entityRef":"x"}`):     {"Error", `Entity reference "x" had missing or empty kind (e.g. did not start with "component:" or similar)`},
 	} {
-		_, err := DecodeSendRequest([]byte(body))
+		_, err := DecodeSendRequest([]byte(body), Validator{})
 		var e *Error
 		if !errors.As(err, &e) || e.Cause == nil {
 			t.Errorf("%s: no cause: %v", body, err)
@@ -244,7 +244,7 @@ func TestDecodeCause(t *testing.T) {
 
 func TestDecodeWarnings(t *testing.T) {
 	t.Run("broadcast with references", func(t *testing.T) {
-		got, err := DecodeSendRequest([]byte(to(`{"type":"broadcast","entityRef":"user:jane"}`)))
+		got, err := DecodeSendRequest([]byte(to(`{"type":"broadcast","entityRef":"user:jane"}`)), Validator{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +257,7 @@ func TestDecodeWarnings(t *testing.T) {
 		for i := range fields {
 			fields[i] = fmt.Sprintf(`"%s%d":1`, strings.Repeat("ü", 50), i)
 		}
-		got, err := DecodeSendRequest([]byte(send(`{"title":"t",` + strings.Join(fields, ",") + `}`)))
+		got, err := DecodeSendRequest([]byte(send(`{"title":"t",`+strings.Join(fields, ",")+`}`)), Validator{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestDecodeWarnings(t *testing.T) {
 
 func TestDecodeBatch(t *testing.T) {
 	good := send(`{"title":"t"}`)
-	got, err := DecodeBatch([]byte("[" + good + "," + send(`{"title":"u","x":1}`) + "]"))
+	got, err := DecodeBatch([]byte("["+good+","+send(`{"title":"u","x":1}`)+"]"), Validator{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestDecodeBatch(t *testing.T) {
 		"garbage":    {"[" + good + "]]", fmt.Sprintf("Unexpected non-whitespace character after JSON at position %d", len(good)+2)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := DecodeBatch([]byte(c.body))
+			_, err := DecodeBatch([]byte(c.body), Validator{})
 			wantInputError(t, err, c.want)
 		})
 	}
@@ -302,7 +302,7 @@ func BenchmarkDecodeSendRequest(b *testing.B) {
 	body := []byte(send(`{"title":"Deployment of service-0 finished","description":"The pipeline reached its last stage; 214 checks passed.","link":"/ci/1","topic":"deployments","severity":"high","metadata":{"build":17}}`))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := DecodeSendRequest(body); err != nil {
+		if _, err := DecodeSendRequest(body, Validator{}); err != nil {
 			b.Fatal(err)
 		}
 	}

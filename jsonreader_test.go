@@ -97,7 +97,7 @@ func FuzzDecodeSendRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		original := string(body)
-		decoded, err := DecodeSendRequest(body)
+		decoded, err := DecodeSendRequest(body, Validator{})
 		if string(body) != original {
 			t.Fatal("the body was changed")
 		}
@@ -137,7 +137,7 @@ func FuzzDecodeOthers(f *testing.F) {
 	f.Add([]byte(`{"recipients":{"type":"user","entityRef":["user:a"]},"channel":"c","message":{"a":[1]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for name, decode := range map[string]func() error{
-			"batch":  func() error { _, err := DecodeBatch(body); return err },
+			"batch":  func() error { _, err := DecodeBatch(body, Validator{}); return err },
 			"update": func() error { _, err := DecodeUpdateRequest(body); return err },
 			"signal": func() error { _, err := DecodeSignal(body); return err },
 		} {

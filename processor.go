@@ -38,7 +38,8 @@ type PreProcessor interface {
 	Processor
 	// PreProcess may change the payload of the notification; what it leaves is
 	// validated again. It returns keep=false to drop the notification for this
-	// recipient. A broadcast passes once, with an empty User.
+	// recipient. A broadcast passes once, with an empty User, and so does what goes
+	// to a group's own place or a direct target.
 	PreProcess(ctx context.Context, notification *Notification) (keep bool, err error)
 }
 

@@ -38,6 +38,9 @@ type Recipients struct {
 	// EntityRefs are canonical entity references; only with RecipientsEntity.
 	// On the wire it is one string or an array ("entityRef").
 	EntityRefs []string `json:"entityRef,omitempty"`
+	// Targets are addresses of channels, which share the field "entityRef" on the
+	// wire: "email:ops@example.com".
+	Targets []DirectTarget `json:"targets,omitempty"`
 	// ExcludeEntityRefs are taken out: references on the way and users at the
 	// end ("excludeEntityRef").
 	ExcludeEntityRefs []string `json:"excludeEntityRef,omitempty"`
@@ -83,6 +86,7 @@ const StatusAccepted = "accepted"
 // Clone returns a copy that shares nothing with r.
 func (r SendRequest) Clone() SendRequest {
 	r.Recipients.EntityRefs = slices.Clone(r.Recipients.EntityRefs)
+	r.Recipients.Targets = slices.Clone(r.Recipients.Targets)
 	r.Recipients.ExcludeEntityRefs = slices.Clone(r.Recipients.ExcludeEntityRefs)
 	r.Payload = r.Payload.Clone()
 	return r

@@ -2,6 +2,7 @@ package signalbox
 
 import (
 	"context"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -100,6 +101,16 @@ const (
 
 	// RuleDecider stands for what an adopter's own decider gave as no reason.
 	RuleDecider Rule = "decider"
+
+	// RuleShared delivers to what is no single user's, such as a group's room or a
+	// direct target: no user's settings apply there.
+	RuleShared Rule = "shared"
+	// RuleNoAddress and the next are why a channel does not send what it was given.
+	RuleNoAddress Rule = "address.none"
+	// RuleSuperseded is that a newer revision came first.
+	RuleSuperseded Rule = "superseded"
+	// RuleProcessorPrefix, with a processor's name, is that the processor dropped it.
+	RuleProcessorPrefix = "processor."
 )
 
 var ruleTexts = map[Rule]string{
@@ -117,6 +128,9 @@ var ruleTexts = map[Rule]string{
 	RuleConfigChannel:  "The operator's default for this channel",
 	RuleDefault:        "Nobody chose: everything is on",
 	RuleDecider:        "This installation's own rules decided",
+	RuleShared:         "It goes to a shared place, to which no user's settings apply",
+	RuleNoAddress:      "There is no address on this channel",
+	RuleSuperseded:     "A newer revision was there first",
 }
 
 // Text says in a sentence what the rule is. A rule that is not known, as from
@@ -124,6 +138,9 @@ var ruleTexts = map[Rule]string{
 func (r Rule) Text() string {
 	if text, ok := ruleTexts[r]; ok {
 		return text
+	}
+	if name, ok := strings.CutPrefix(string(r), RuleProcessorPrefix); ok {
+		return "The processor " + name + " dropped it"
 	}
 	return string(r)
 }
@@ -254,6 +271,15 @@ func (p *SettingsPolicy) DecideBroadcast(s Subject) SettingsDecision {
 		return SettingsDecision{true, RuleBroadcast}
 	}
 	return p.choose(key, Choices{})
+}
+
+// DecideShared is Decide for what is no single user's: only mandatory rules and
+// filters apply.
+func (p *SettingsPolicy) DecideShared(s Subject) SettingsDecision {
+	if decision, decided := p.decideForAll(choiceKey(s.Channel, s.Origin, s.Topic), s.Severity); decided {
+		return decision
+	}
+	return SettingsDecision{true, RuleShared}
 }
 
 // decideForAll applies the rules that are the same for every user.

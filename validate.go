@@ -15,7 +15,10 @@ import (
 // Validator holds the rules that a send request and a payload obey, whoever
 // wrote them: the decoder applies it to what senders POST, the pipeline to what
 // processors leave.
-type Validator struct{}
+type Validator struct {
+	// Direct are the addresses that may be named as recipients; nil is none.
+	Direct *DirectTargets
+}
 
 // Request checks recipients and payload of a send request and brings them into
 // their canonical form: an absent severity becomes normal, entity references
@@ -45,16 +48,20 @@ func (v Validator) request(at string, r *SendRequest) error {
 func (v Validator) recipients(at string, r *Recipients) error {
 	switch r.Type {
 	case RecipientsBroadcast:
-		r.EntityRefs, r.ExcludeEntityRefs = nil, nil
+		r.EntityRefs, r.ExcludeEntityRefs, r.Targets = nil, nil, nil
 		return nil
 	case RecipientsEntity:
 	default:
 		return invalid(at+"/recipients/type", "must be equal to one of the allowed values: entity, broadcast")
 	}
-	if len(r.EntityRefs) == 0 {
+	if len(r.EntityRefs)+len(r.Targets) == 0 {
 		return invalid(at+"/recipients/entityRef", "must NOT have fewer than 1 items")
 	}
-	var err error
+	entities, targets, err := v.Direct.split(at+"/recipients/entityRef", r.EntityRefs)
+	if err != nil {
+		return err
+	}
+	r.EntityRefs, r.Targets = entities, append(r.Targets, targets...)
 	if r.EntityRefs, err = entityRefs(at+"/recipients/entityRef", r.EntityRefs, MaxEntityRefs); err != nil {
 		return unsendable(err)
 	}

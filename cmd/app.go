@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -15,8 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/channels"
 	"github.com/signalbox/signalbox/configs"
 	"github.com/signalbox/signalbox/pipeline"
+	"github.com/signalbox/signalbox/pipeline/retry"
 	"github.com/signalbox/signalbox/processors"
 	"github.com/signalbox/signalbox/storage"
 	"github.com/signalbox/signalbox/storage/bus"
@@ -39,10 +42,16 @@ type app struct {
 	hub   *hub.Hub
 	// directory knows who is who.
 	directory signalbox.Directory
+	// channels are the outside channels.
+	channels []channels.Channel
 	// settings decides who gets what, where.
 	settings *signalbox.SettingsPolicy
 	pipeline *pipeline.Pipeline
-	server   *web.Server
+	// rules checks what is sent.
+	rules  signalbox.Validator
+	server *web.Server
+	// instances is how many instances were last seen.
+	instances atomic.Int64
 
 	// background is what runs beside everything else until the end.
 	background []func(ctx context.Context)
@@ -73,6 +82,9 @@ func newApp(ctx context.Context, config configs.Config, e *extras, log *slog.Log
 		return a, err
 	}
 	if err := a.wireDirectory(e, registry); err != nil {
+		return a, err
+	}
+	if err := a.wireChannels(e); err != nil {
 		return a, err
 	}
 	signaler := &signals{hub: a.hub, bus: a.bus, log: log}
@@ -116,32 +128,40 @@ func (a *app) openStorage(ctx context.Context, registry *prometheus.Registry) (e
 }
 
 func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *prometheus.Registry) (err error) {
-	names := e.channelNames()
+	names := a.channelNames()
 	a.settings = a.settingsPolicy(e)
 	var decider processors.Decider = processors.NewUserSettings(a.settings, a.store)
 	if e.decider != nil {
 		decider = e.decider
 	}
+	direct, err := signalbox.NewDirectTargets(names, a.config.Notifications.DirectTargets)
+	if err != nil {
+		return exitWith(exitUsage, fmt.Errorf("notifications.directTargets: %w", err))
+	}
+	a.rules = signalbox.Validator{Direct: direct}
 	stages := []signalbox.Stage{processors.NewSettings(decider, names)}
 	c := a.config.Pipeline
 	a.pipeline, err = pipeline.New(pipeline.Deps{
 		Subscribe: a.queue.Subscriber, Position: queue.Position, Leases: queue.Leases,
-		Accepter: a.store, Committer: a.store, Signaler: signaler,
+		Accepter: a.store, Committer: a.store, Deliveries: a.store, Signaler: signaler,
 		Listening:  func() bool { return a.hub.Connections() > 0 || !a.bus.Alone() },
+		Instances:  func() int { return int(a.instances.Load()) },
 		Announcer:  announcer{a.bus},
 		Recipients: processors.NewRecipients(a.directory),
 		Stages:     stages,
 		Processors: e.processors,
 		Filters:    a.processorFilters(e),
-		Channels:   e.channels,
-		Rules:      signalbox.Validator{},
+		Channels:   a.channels,
+		Rules:      a.rules,
 		Registerer: registry,
 		Logger:     a.log,
 	}, pipeline.Config{
 		Consumers: c.Consumers, RetryConsumers: c.RetryConsumers, DeliveryConsumers: c.DeliveryConsumers,
 		ProcessorTimeout: c.ProcessorTimeout,
+		Lease:            c.Lease,
+		DeliveryMaxAge:   c.DeliveryMaxAge,
 		CloseTimeout:     a.config.Shutdown.Timeout,
-		Retry:            pipeline.RetryPolicy{MaxAttempts: c.MaxAttempts, Min: c.Retry.Min, Max: c.Retry.Max},
+		Retry:            retry.Policy{MaxAttempts: c.MaxAttempts, Min: c.Retry.Min, Max: c.Retry.Max},
 	})
 	return err
 }
@@ -155,15 +175,16 @@ func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Regis
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
-	config := web.Config{AllowedOrigins: a.allowedOrigins()}
+	config := web.Config{Rules: a.rules, AllowedOrigins: a.allowedOrigins(), Admins: a.admins()}
 	if a.config.Auth.Guest.Enabled {
 		config.Guest = &web.Guest{
 			User: a.config.Auth.Guest.User, Hosts: a.config.Auth.Guest.Hosts, Ownership: a.directory,
 		}
 	}
 	a.server, err = web.New(web.Deps{
-		Inbox: a.store, Submitter: a.pipeline, Signaler: signaler,
+		Inbox: a.store, Submitter: a.pipeline, Signaler: signaler, Trace: a.store,
 		Settings: a.store, Policy: a.settings,
+		DeadLetters: a.store, Status: a.status,
 		Authenticator: authenticator,
 		Signals: func(user func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 			return a.hub.Handler(user)
@@ -216,7 +237,7 @@ func (a *app) run(ctx context.Context, ln net.Listener, ready func()) error {
 
 	group.Go(func() error { return a.pipeline.Run(context.Background()) })
 	a.lifecycle.add("notifications in work", func(context.Context) error { return a.pipeline.Close() })
-	for _, run := range append(a.background, a.housekeeping) {
+	for _, run := range append(a.background, a.housekeeping, a.countInstances) {
 		group.Go(func() error { run(background); return nil })
 	}
 	a.lifecycle.add("housekeeping", func(context.Context) error { stopBackground(); return nil })
@@ -237,6 +258,27 @@ func (a *app) run(ctx context.Context, ln net.Listener, ready func()) error {
 	}
 	err := a.close()
 	return errors.Join(group.Wait(), err)
+}
+
+// countInstances keeps count of the instances, which share the limits of channels.
+func (a *app) countInstances(ctx context.Context) {
+	const every = 10 * time.Second
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			timer.Reset(every)
+		}
+		n, err := a.bus.Instances(ctx)
+		if err != nil {
+			a.log.Debug("cannot count the instances", "error", err)
+			continue
+		}
+		a.instances.Store(int64(n))
+	}
 }
 
 // close stops what was started, last first.
@@ -271,8 +313,13 @@ func (a *app) housekeeping(ctx context.Context) {
 		}
 		sweep("idempotency keys", a.store.DeleteClaims, signalbox.IdempotencyWindow)
 		sweep("marks of processed messages", a.store.DeleteOnceKeys, onceKeysAge)
-		if hour%24 == 0 && a.config.Notifications.Retention > 0 {
-			sweep("notifications", a.store.DeleteExpired, a.config.Notifications.Retention)
+		if hour%24 != 0 {
+			continue
+		}
+		sweep("traces", a.store.DeleteTrace, a.config.Notifications.Trace.Retention)
+		if age := a.config.Notifications.Retention; age > 0 {
+			sweep("notifications", a.store.DeleteExpired, age)
+			sweep("threads of scopes", a.store.DeleteThreads, age)
 		}
 	}
 }

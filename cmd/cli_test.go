@@ -26,7 +26,9 @@ func commands(t *testing.T, path ...string) [][]string {
 
 func TestHelpOfEveryCommandHasExamples(t *testing.T) {
 	all := commands(t)
-	if len(all) != 7 { // signalbox, serve, migrate, send, config, config check, version
+	// signalbox, serve, migrate, send, status, deadletters (list, show, retry, drop), channels (list, test),
+	// config (check), version
+	if len(all) != 16 {
 		t.Fatalf("the help lists %d commands: %v", len(all), all)
 	}
 	example := regexp.MustCompile(`(?m)^Examples:\n(  .*\n)*  .*\bsignalbox `)
@@ -37,7 +39,7 @@ func TestHelpOfEveryCommandHasExamples(t *testing.T) {
 		}
 	}
 	// Without a command, the help is what one gets.
-	for _, path := range [][]string{nil, {"config"}} {
+	for _, path := range [][]string{nil, {"config"}, {"deadletters"}, {"channels"}} {
 		run(t, "", path...).want(t, 0, "Available Commands:", "Examples:")
 	}
 }

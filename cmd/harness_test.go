@@ -37,8 +37,14 @@ type outcome struct {
 // run runs a command line to its end.
 func run(t *testing.T, stdin string, args ...string) outcome {
 	t.Helper()
+	return runWith(t, nil, stdin, args...)
+}
+
+// runWith is run of an adopter's binary.
+func runWith(t *testing.T, options []cmd.Option, stdin string, args ...string) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := cmd.Run(t.Context(), args, strings.NewReader(stdin), &stdout, &stderr)
+	code := cmd.Run(t.Context(), args, strings.NewReader(stdin), &stdout, &stderr, options...)
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
@@ -101,12 +107,18 @@ var apiLine = regexp.MustCompile(`API +(http://\S+)/api/notifications\n`)
 // greeted.
 func serve(t *testing.T, args ...string) *running {
 	t.Helper()
+	return serveWith(t, nil, args...)
+}
+
+// serveWith is serve of an adopter's binary.
+func serveWith(t *testing.T, options []cmd.Option, args ...string) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{cancel: cancel, code: make(chan int, 1)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.code <- cmd.Run(ctx, append([]string{"serve"}, args...), strings.NewReader(""), &r.stdout, &r.stderr)
+		r.code <- cmd.Run(ctx, append([]string{"serve"}, args...), strings.NewReader(""), &r.stdout, &r.stderr, options...)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -5,51 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/signalbox/signalbox"
 )
-
-// refused turns an error answer into an error with the fitting exit code.
-func (f *sendFlags) refused(response *http.Response, answer []byte) error {
-	var body struct {
-		Error struct{ Name, Message string }
-	}
-	message := brief(answer)
-	if err := json.Unmarshal(answer, &body); err == nil && body.Error.Message != "" {
-		message = body.Error.Message
-	}
-	status := response.StatusCode
-	code := exitFailure
-	switch {
-	case status < http.StatusBadRequest:
-		code = exitUsage
-		message = fmt.Sprintf("it redirects to %q; use that address as --url", response.Header.Get("Location"))
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		code = exitDenied
-		// Guest mode takes who has no token for a user, who may not send.
-		if response.Request.Header.Get("Authorization") == "" {
-			message += "; no token was found: use --token-file or SIGNALBOX_TOKEN, or --data for the folder of a local server"
-		}
-	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable ||
-		status == http.StatusBadGateway || status == http.StatusGatewayTimeout:
-		code = exitUnavailable
-	case status < http.StatusInternalServerError:
-		code = exitUsage
-	}
-	return exitWith(code, fmt.Errorf("the server refused (%d): %s", status, message))
-}
-
-// brief makes one line of an answer that is not what was expected, such as the
-// page of a proxy.
-func brief(answer []byte) string {
-	const most = 200
-	text := []rune(strings.Join(strings.Fields(strings.ToValidUTF8(string(answer), "\uFFFD")), " "))
-	if len(text) > most {
-		return string(text[:most]) + "…"
-	}
-	return string(text)
-}
 
 // print tells a person what happened: the outcome on out, what else there is to
 // know on notes.
@@ -108,13 +66,4 @@ func (f *sendFlags) printMade(out io.Writer, answer []byte) error {
 		}
 	}
 	return nil
-}
-
-func printJSON(out io.Writer, answer []byte) error {
-	_, err := fmt.Fprintln(out, strings.TrimSpace(string(answer)))
-	return err
-}
-
-func unreadable(answer []byte) error {
-	return fmt.Errorf("this does not look like the answer of a notifications server (is --url right?): %s", brief(answer))
 }

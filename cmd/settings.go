@@ -6,21 +6,12 @@ import (
 	"github.com/signalbox/signalbox"
 )
 
-// channelNames lists the channels, in the order in which settings show them.
-func (e *extras) channelNames() []string {
-	names := []string{signalbox.ChannelWeb}
-	for _, channel := range e.channels {
-		names = append(names, channel.Name())
-	}
-	return names
-}
-
 // settingsPolicy makes the one place that decides who gets what, where.
 func (a *app) settingsPolicy(e *extras) *signalbox.SettingsPolicy {
 	a.warnUnknownNames(e)
 	c := a.config.Notifications
 	filters := make(map[string]signalbox.PayloadFilter)
-	for _, channel := range e.channels {
+	for _, channel := range a.channels {
 		if filter, ok := a.filterOf(channel.Name(), channel); ok {
 			filters[channel.Name()] = filter
 		}
@@ -29,7 +20,7 @@ func (a *app) settingsPolicy(e *extras) *signalbox.SettingsPolicy {
 		filters[signalbox.ChannelWeb] = filter
 	}
 	return signalbox.NewSettingsPolicy(signalbox.SettingsConfig{
-		Channels: e.channelNames(), Defaults: c.DefaultSettings, Mandatory: c.Mandatory,
+		Channels: a.channelNames(), Defaults: c.DefaultSettings, Mandatory: c.Mandatory,
 		Filters: filters, BroadcastsRespect: c.Broadcasts.RespectSettings,
 	})
 }
@@ -64,7 +55,7 @@ func (a *app) filterOf(name string, owner any) (filter signalbox.PayloadFilter, 
 // ahead of the binary.
 func (a *app) warnUnknownNames(e *extras) {
 	var channels, names []string
-	for _, name := range e.channelNames() {
+	for _, name := range a.channelNames() {
 		channels = append(channels, signalbox.FoldID(name))
 	}
 	names = slices.Clone(channels)

@@ -5,7 +5,7 @@ import "slices"
 // openSections are the sections that Backstage and its plugins fill with keys of
 // their own: an unknown key in them is passed over.
 func openSections() []string {
-	return []string{"app", "auth", "backend", "backend.auth"}
+	return []string{"app", "auth", "backend", "backend.auth", "notifications.processors"}
 }
 
 // backstageSections are top-level sections of Backstage's core and its common

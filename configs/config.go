@@ -65,6 +65,11 @@ type Shutdown struct {
 // service tokens, is [BackendAuth].
 type Auth struct {
 	Guest Guest
+	// Admins may look at dead letters and act on them ("auth.admins"): services by
+	// the subjects of their tokens, and references of users and groups. Those of
+	// the operator's own machine, the local sender and the guest, are admins without
+	// being named. Defaults to none.
+	Admins []string
 }
 
 // Guest is the development mode, in which everyone who reaches the server is
@@ -111,7 +116,18 @@ type Pipeline struct {
 	// ProcessorTimeout bounds one call of a processor or channel
 	// ("pipeline.processorTimeout"). Shorter than Lease. Defaults to 20s.
 	ProcessorTimeout time.Duration
-	Retry            Retry
+	// DeliveryMaxAge is how long a delivery to a channel is tried before it becomes
+	// a dead letter ("pipeline.deliveryMaxAge"). Between 1m and 30 days. Defaults
+	// to 24h.
+	DeliveryMaxAge time.Duration
+	Retry          Retry
+}
+
+// Trace is what is kept of how requests were delivered.
+type Trace struct {
+	// Retention is how long it is kept ("notifications.trace.retention"). At least
+	// 1h. Defaults to 90 days.
+	Retention time.Duration
 }
 
 // Retry says when what failed is tried again: after a delay that grows from Min,
@@ -176,6 +192,17 @@ type Notifications struct {
 	// ("notifications.filters"). Defaults to none.
 	Filters    map[string]signalbox.PayloadFilter
 	Broadcasts Broadcasts
+	// Email is the email channel ("notifications.processors.email"). Defaults to
+	// nil: there is none.
+	Email *Email
+	// Slack are the channels of Slack workspaces ("notifications.processors.slack").
+	// Defaults to none.
+	Slack []Slack
+	// DirectTargets are patterns of addresses that senders may name in place of
+	// entities ("notifications.directTargets"), as in "email:*@example.com".
+	// Defaults to none.
+	DirectTargets []string
+	Trace         Trace
 }
 
 // Default returns the configuration of a server that nothing was configured
@@ -200,8 +227,9 @@ func Default() Config {
 			MaxAttempts:       8,
 			Lease:             30 * time.Second,
 			ProcessorTimeout:  20 * time.Second,
+			DeliveryMaxAge:    day,
 			Retry:             Retry{Min: time.Second, Max: 5 * time.Minute},
 		},
-		Notifications: Notifications{Retention: 365 * day},
+		Notifications: Notifications{Retention: 365 * day, Trace: Trace{Retention: 90 * day}},
 	}
 }

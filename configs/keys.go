@@ -47,6 +47,7 @@ func keys() []key {
 		{path: "auth.guest.enabled", read: value(asBool, func(c *Config) *bool { return &c.Auth.Guest.Enabled })},
 		{path: "auth.guest.user", read: value(asUser, func(c *Config) *string { return &c.Auth.Guest.User })},
 		{path: "auth.guest.hosts", read: list(strings.ToLower, func(c *Config) *[]string { return &c.Auth.Guest.Hosts })},
+		{path: "auth.admins", read: list(strings.TrimSpace, func(c *Config) *[]string { return &c.Auth.Admins })},
 
 		{path: "cors.origins", read: list(asOrigin, func(c *Config) *[]string { return &c.CORS.Origins })},
 
@@ -56,6 +57,7 @@ func keys() []key {
 		{path: "pipeline.maxAttempts", read: value(asInt, func(c *Config) *int { return &c.Pipeline.MaxAttempts })},
 		{path: "pipeline.lease", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.Lease })},
 		{path: "pipeline.processorTimeout", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.ProcessorTimeout })},
+		{path: "pipeline.deliveryMaxAge", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.DeliveryMaxAge })},
 		{path: "pipeline.retry.min", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.Retry.Min })},
 		{path: "pipeline.retry.max", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.Retry.Max })},
 
@@ -68,7 +70,10 @@ func keys() []key {
 		{path: "notifications.mandatory", structured: true, read: readMandatory},
 		{path: "notifications.filters", structured: true, read: readFilters},
 		{path: "notifications.broadcasts.respectSettings", read: list(strings.TrimSpace, func(c *Config) *[]string { return &c.Notifications.Broadcasts.RespectSettings })},
-		{path: "notifications.processors", structured: true, read: notYet},
+		{path: "notifications.directTargets", read: list(strings.TrimSpace, func(c *Config) *[]string { return &c.Notifications.DirectTargets })},
+		{path: "notifications.trace.retention", read: duration(func(c *Config) *time.Duration { return &c.Notifications.Trace.Retention })},
+		{path: "notifications.processors.email", structured: true, read: readEmail},
+		{path: "notifications.processors.slack", structured: true, read: readSlack},
 	}, directoryKeys()...)
 }
 
@@ -189,11 +194,6 @@ func readRetention(r *reader, c *Config, n *node, path string) {
 	default:
 		c.Notifications.Retention = d
 	}
-}
-
-// notYet passes over a section of Backstage's that this version has no use for.
-func notYet(r *reader, _ *Config, n *node, path string) {
-	r.warn(n.at, path, "is not supported by this version and is ignored")
 }
 
 func asText(s string) (string, error) { return s, nil }

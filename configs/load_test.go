@@ -81,6 +81,7 @@ log: {level: WARN, format: JSON}
 shutdown: {timeout: 5s}
 auth:
   guest: {enabled: true, user: "User:Jane", hosts: [Dev.Example.com, "10.0.0.1"]}
+  admins: [ops-bot, " group:default/Ops "]
 cors:
   origins: [https://A.example.com:443/, "http://localhost:3000"]
 pipeline:
@@ -112,7 +113,7 @@ notifications: {retention: {days: 30, hours: "12"}}
 					Database: Database{dialect: Postgres, url: NewSecret("postgres://u:p@h/db")},
 					Log:      Log{Level: slog.LevelWarn, Format: LogJSON},
 					Shutdown: Shutdown{Timeout: 5 * time.Second},
-					Auth:     Auth{Guest: Guest{Enabled: true, User: "user:default/jane", Hosts: []string{"dev.example.com", "10.0.0.1"}}},
+					Auth:     Auth{Guest: Guest{Enabled: true, User: "user:default/jane", Hosts: []string{"dev.example.com", "10.0.0.1"}}, Admins: []string{"ops-bot", "group:default/Ops"}},
 					CORS:     CORS{Origins: []string{"https://a.example.com", "http://localhost:3000"}},
 					Directory: Directory{
 						Files:        []string{"/etc/org/*.yaml"},
@@ -121,13 +122,13 @@ notifications: {retention: {days: 30, hours: "12"}}
 					},
 					Pipeline: Pipeline{
 						Consumers: 3, RetryConsumers: 5, DeliveryConsumers: 6, MaxAttempts: 4, Lease: time.Minute,
-						ProcessorTimeout: 10 * time.Second, Retry: Retry{Min: 2 * time.Second, Max: time.Hour},
+						ProcessorTimeout: 10 * time.Second, DeliveryMaxAge: day, Retry: Retry{Min: 2 * time.Second, Max: time.Hour},
 					},
 					App: App{BaseURL: "https://app.example.com"},
 					Backend: Backend{BaseURL: "http://h:7080/base", Auth: BackendAuth{StaticTokens: []StaticToken{{
 						Hash: HashToken(token), Subject: "plugin:ci", Plugins: []string{"notifications", "signals"},
 					}}}},
-					Notifications: Notifications{Retention: 30*day + 12*time.Hour},
+					Notifications: Notifications{Retention: 30*day + 12*time.Hour, Trace: Trace{Retention: 90 * day}},
 				}
 			},
 			warnings: []string{"a.yaml:8:20: auth.guest.enabled: opens the server to everyone who can reach it: they may send, and read every inbox"},
@@ -190,13 +191,12 @@ notifications: {retention: {days: 30, hours: "12"}}
 		},
 		{
 			name:  "anchors, aliases, merge keys and tags",
-			files: []string{"pipeline: &p\n  consumers: &n !!int 5\n  retryConsumers: *n\n  retry: &r {min: 2s, max: 3s}\nnotifications: {processors: *r}\nlog:\n  <<: {level: warn}\n  format: json\n"},
+			files: []string{"pipeline: &p\n  consumers: &n !!int 5\n  retryConsumers: *n\n  retry: &r {min: 2s, max: 3s}\nnotifications: {processors: {other: *r}}\nlog:\n  <<: {level: warn}\n  format: json\n"},
 			want: func(c *Config) {
 				c.Pipeline.Consumers, c.Pipeline.RetryConsumers = 5, 5
 				c.Pipeline.Retry = Retry{Min: 2 * time.Second, Max: 3 * time.Second}
 				c.Log = Log{Level: slog.LevelWarn, Format: LogJSON}
 			},
-			warnings: []string{"a.yaml:4:13: notifications.processors: is not supported by this version and is ignored"},
 		},
 		{
 			name: "an app-config.yaml as it is",
@@ -239,12 +239,12 @@ notifications:
 				c.CORS.Origins = []string{"http://localhost:3000"}
 				c.Backend.Auth.StaticTokens = []StaticToken{{Hash: HashToken(token), Subject: "ci"}}
 				c.Notifications.Retention = 30 * day
+				c.Notifications.Slack = []Slack{{Name: "Slack", Token: NewSecret("xoxb"), GroupFallback: "none", ConcurrencyLimit: 10, TargetInterval: time.Second}}
 			},
 			warnings: []string{
 				`a.yaml:15:15: backend.auth.externalAccess[0].type: "legacy" is not supported by this version: the entry is ignored, and its tokens are refused`,
 				`a.yaml:17:15: backend.auth.externalAccess[1].type: "jwks" is not supported by this version: the entry is ignored, and its tokens are refused`,
 				"a.yaml:29:1: somePlugin: is taken for the section of a Backstage plugin and ignored",
-				"a.yaml:32:15: notifications.processors: is not supported by this version and is ignored",
 			},
 		},
 		{
@@ -490,11 +490,13 @@ notifications:
 			},
 		},
 		{
-			name:  "all origins in guest mode, lists in one text",
-			files: []string{"cors: {origins: '*'}\nauth: {guest: {hosts: 'a, b/c'}}\n"},
+			name:  "all origins in guest mode, lists in one text, admins",
+			files: []string{"cors: {origins: '*'}\nauth: {guest: {hosts: 'a, b/c'}, admins: [ok, two words, '']}\n"},
 			want: []string{
 				`a.yaml:1:17: cors.origins[0]: must not be * in guest mode (auth.guest.enabled), in which any web page could read every inbox, got "*"`,
 				`a.yaml:2:23: auth.guest.hosts[1]: must be the name or address of a host, without scheme, port or path, got "a, b/c"`,
+				`a.yaml:2:47: auth.admins[1]: must be the subject of a service token, or a reference such as user:default/jane or group:default/ops, got "two words"`,
+				`a.yaml:2:58: auth.admins[2]: must be the subject of a service token, or a reference such as user:default/jane or group:default/ops, got ""`,
 			},
 		},
 		{
@@ -627,7 +629,7 @@ func TestHostileYAML(t *testing.T) {
 		content string
 		want    string
 	}{
-		"aliases":  {bomb + "notifications: {processors: *a39}\nauth: {guest: {hosts: *a39}}\n", "must be a single value"},
+		"aliases":  {bomb + "notifications: {processors: {slack: *a39}}\nauth: {guest: {hosts: *a39}}\n", "must be a single value"},
 		"itself":   {"data: &a [*a]", "not above it"},
 		"deep":     {"data: " + strings.Repeat("[", 2*maxDepth) + strings.Repeat("]", 2*maxDepth), "nested too deeply"},
 		"many":     {"data: [" + strings.Repeat("a,", maxNodes) + "a]", "too many values"},
@@ -725,14 +727,11 @@ func TestExampleFile(t *testing.T) {
 	if len(found) > 0 {
 		t.Fatalf("with everything: %v\n%s", found, all)
 	}
-	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x"}})
+	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x", "SMTP_PASSWORD=x", "SLACK_TOKEN=xoxb-x"}})
 	if problems != nil || warnings != nil {
 		t.Errorf("with everything: problems %q, warnings %q", problems, warnings)
 	}
 	for _, key := range Keys() {
-		if key == "notifications.processors" {
-			continue // not supported yet
-		}
 		n := tree
 		for _, part := range split(key) {
 			if n = n.child(part); n == nil {

@@ -36,7 +36,7 @@ notifications:
 		t.Fatalf("warnings %q, problems %q", warnings, problems)
 	}
 	want := Notifications{
-		Retention: Default().Notifications.Retention,
+		Retention: Default().Notifications.Retention, Trace: Default().Notifications.Trace,
 		DefaultSettings: []signalbox.Choice{
 			{Channel: "Web", Origin: "plugin:scaffolder"},
 			{Channel: "Web", Origin: "plugin:scaffolder", Topic: "approvals", Enabled: true},

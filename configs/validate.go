@@ -98,6 +98,11 @@ func (c Config) invalid() []Problem {
 	found.lasting("shutdown.timeout", c.Shutdown.Timeout, time.Second, time.Hour)
 
 	c.Auth.Guest.invalid(&found)
+	for i, admin := range c.Auth.Admins {
+		if !withoutSpace.MatchString(admin) {
+			found.add(fmt.Sprintf("auth.admins[%d]", i), "must be the subject of a service token, or a reference such as user:default/jane or group:default/ops")
+		}
+	}
 	for i, origin := range c.CORS.Origins {
 		found.check(fmt.Sprintf("cors.origins[%d]", i), checkOrigin(origin, c.Auth.Guest.Enabled))
 	}
@@ -117,6 +122,12 @@ func (c Config) invalid() []Problem {
 	}
 	if retention := c.Notifications.Retention; retention != 0 && retention < time.Minute {
 		found.add("notifications.retention", "must be at least 1m, or false to keep notifications forever")
+	}
+	found.lasting("notifications.trace.retention", c.Notifications.Trace.Retention, time.Hour, 10*365*day)
+	for i, pattern := range c.Notifications.DirectTargets {
+		if _, _, err := signalbox.SplitTarget(pattern); err != nil {
+			found.add(fmt.Sprintf("notifications.directTargets[%d]", i), "must be written channel:address, as in email:*@example.com")
+		}
 	}
 	return found
 }
@@ -138,6 +149,7 @@ func (p Pipeline) invalid(found *checks) {
 	found.count("pipeline.deliveryConsumers", p.DeliveryConsumers, 64)
 	found.count("pipeline.maxAttempts", p.MaxAttempts, 100)
 	found.lasting("pipeline.lease", p.Lease, 5*time.Second, time.Hour)
+	found.lasting("pipeline.deliveryMaxAge", p.DeliveryMaxAge, time.Minute, 30*day)
 	found.lasting("pipeline.processorTimeout", p.ProcessorTimeout, 100*time.Millisecond, time.Hour)
 	if p.ProcessorTimeout >= p.Lease {
 		found.add("pipeline.processorTimeout", "must be shorter than pipeline.lease, or another consumer takes over what is still worked on")

@@ -340,49 +340,6 @@ type announcer func([]byte)
 
 func (a announcer) Announce(payload []byte) { a(payload) }
 
-func TestRetryPolicy(t *testing.T) {
-	p := RetryPolicy{MaxAttempts: 5, Min: time.Second, Max: 4 * time.Second}.withDefaults()
-	failure := errors.New("x")
-	for failed, ceiling := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 4: 4 * time.Second} {
-		for range 200 {
-			if delay, again := p.decide(failure, &tries{Attempt: failed - 1}); !again || delay < 0 || delay > ceiling {
-				t.Fatalf("after %d: %s, %v", failed, delay, again)
-			}
-		}
-	}
-	if _, again := p.decide(failure, &tries{Attempt: 4}); again {
-		t.Error("tried beyond MaxAttempts")
-	}
-	if _, again := p.decide(fmt.Errorf("wrapped: %w", signalbox.Permanent(failure)), &tries{}); again {
-		t.Error("a permanent error was retried")
-	}
-	if delay, again := p.decide(signalbox.RetryAfter(failure, 1000*time.Hour), &tries{}); !again || delay > maxAskedDelay {
-		t.Errorf("RetryAfter 1000 hours: %s, %v", delay, again)
-	}
-	outage := &tries{Attempt: 4}
-	for range 100 {
-		if delay, again := p.decide(signalbox.Transient(failure), outage); !again || delay > 4*time.Second || outage.Attempt != 4 {
-			t.Fatalf("an outage: %s, %v, %+v", delay, again, outage)
-		}
-	}
-	if delay, again := p.decide(signalbox.RetryAfter(failure, time.Hour), &tries{}); !again || delay < time.Hour {
-		t.Errorf("RetryAfter an hour: %s, %v", delay, again)
-	}
-	if delay, again := (RetryPolicy{MaxAttempts: 100}).withDefaults().decide(failure, &tries{Attempt: 89}); !again || delay > 5*time.Minute {
-		t.Errorf("after 90: %s, %v", delay, again)
-	}
-}
-
-func TestErrorText(t *testing.T) {
-	if got := errorText(errors.New("a\x00b\xff")); got != "ab\uFFFD" {
-		t.Errorf("%q", got)
-	}
-	long := errorText(errors.New(string(make([]rune, 0)) + fmt.Sprintf("%05000d", 1) + "ä"))
-	if len(long) > maxErrorText+len("…") {
-		t.Errorf("%d bytes", len(long))
-	}
-}
-
 func TestNamesAreChecked(t *testing.T) {
 	for _, bad := range [][]string{{""}, {"a b"}, {"Web"}, {"a", "a"}, {"x/y"}} {
 		if err := checkNames(bad); err == nil {

@@ -102,6 +102,10 @@ func (s *preProcessStage) Process(ctx context.Context, batch *signalbox.Batch) e
 	for i, item := range live {
 		verdicts[i] = make([]verdict, len(item.Routed))
 		for j := range item.Routed {
+			if len(item.Routed[j].Channels) == 0 {
+				verdicts[i][j] = verdict{notification: item.Routed[j].Notification, keep: true}
+				continue // nobody gets it
+			}
 			places = append(places, place{i, j})
 		}
 	}
@@ -118,19 +122,21 @@ func (s *preProcessStage) Process(ctx context.Context, batch *signalbox.Batch) e
 // apply keeps what the processor kept, or fails the item if one of its
 // recipients failed.
 func (s *preProcessStage) apply(item *signalbox.Item, verdicts []verdict) {
-	kept := make([]signalbox.Routed, 0, len(verdicts))
-	for i, v := range verdicts {
+	for _, v := range verdicts {
 		if v.err != nil {
 			item.Fail(s.Name(), v.err)
 			return
 		}
-		if v.keep {
-			routed := item.Routed[i]
-			routed.Notification = v.notification
-			kept = append(kept, routed)
-		}
 	}
-	item.Routed = kept
+	for i, v := range verdicts {
+		routed := &item.Routed[i]
+		if !v.keep {
+			routed.Dropped = true
+			routed.Suppress(func(string) signalbox.Rule { return signalbox.RuleProcessorPrefix + signalbox.Rule(s.Name()) })
+			continue
+		}
+		routed.Notification = v.notification
+	}
 }
 
 func (s *preProcessStage) run(ctx context.Context, original signalbox.Notification) verdict {

@@ -1,186 +1,185 @@
 package pipeline
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"log/slog"
 	"slices"
-	"time"
-
-	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/channels"
+	"github.com/signalbox/signalbox/pipeline/delivery"
 )
 
-// consumer takes notifications after they were stored: a channel or the
-// after-storing phase of a processor. Each has a topic of its own.
-type consumer struct {
-	name  string
-	topic string
-	// channel is set for channels: only notifications routed to it are taken.
-	channel bool
-	// filter keeps notifications from a processor.
-	filter    signalbox.PayloadFilter
-	take      func(ctx context.Context, notification signalbox.Notification) error
-	isolation *isolation
+// postPhase is the after-storing phase of a processor.
+type postPhase struct {
+	name string
+	// filter keeps notifications from it.
+	filter signalbox.PayloadFilter
 }
 
-func channelConsumer(c channels.Channel) *consumer {
-	return &consumer{
-		name: c.Name(), topic: deliveryPrefix + c.Name(), channel: true,
-		take: c.Deliver, isolation: newIsolation(c.Name()),
+// planDeliveries makes the commit record what becomes of every notification on
+// every channel, as far as the inbox does not tell, and publish what is to be
+// delivered: for exactly those revisions that the commit brings into being.
+func (p *Pipeline) planDeliveries(c *plan, w *work) {
+	if !p.tells(c, w) {
+		return
 	}
-}
-
-func postConsumer(p signalbox.PostProcessor, filter signalbox.PayloadFilter) *consumer {
-	return &consumer{
-		name: p.Name(), topic: postPrefix + p.Name(), filter: filter,
-		take: p.PostProcess, isolation: newIsolation(p.Name()),
-	}
-}
-
-// delivery is the payload of a message on a consumer's topic: one notification
-// revision for one consumer.
-type delivery struct {
-	Version int `json:"v"`
-	tries
-	Notification storedNotification `json:"notification"`
-}
-
-const deliveryVersion = 1
-
-// planDeliveries makes the commit publish one message per notification and
-// consumer, for exactly those revisions that the commit brings into being: a
-// message that is processed again delivers nothing again. It returns nil if there
-// is nobody to deliver to.
-func (p *Pipeline) planDeliveries(c *plan, w *work) func([]signalbox.Outcome, func(string) bool) []signalbox.Message {
-	if len(p.consumers) == 0 {
-		return nil
-	}
-	for i := range w.entries {
-		// What goes to channels only has no row to tell a repetition by.
-		if slices.Contains(c.rowOf[i], -1) {
-			c.commit.Once = append(c.commit.Once, w.entries[i].key())
-		}
-	}
-	return func(outcomes []signalbox.Outcome, repeated func(string) bool) []signalbox.Message {
-		var list []signalbox.Message
+	now := p.now()
+	c.commit.Deliveries = func(outcomes []signalbox.Outcome) ([]signalbox.NewDelivery, error) {
+		var list []signalbox.NewDelivery
 		for i, item := range w.batch.Items {
-			for j := range c.rowOf[i] {
-				routed := &item.Routed[j]
-				notification := routed.Notification
-				if row := c.rowOf[i][j]; row >= 0 {
-					outcome := outcomes[row]
-					if !outcome.Changed || outcome.Notification.RequestID != item.Request.ID {
-						continue // stored before, or superseded by a newer revision
-					}
-					notification = outcome.Notification
-				} else if repeated(w.entries[i].key()) {
-					continue
+			for j, row := range c.rowOf[i] {
+				r := routedDelivery{p: p, item: item, routed: &item.Routed[j], current: true}
+				r.record = signalbox.DeliveryRecord{
+					DeliveryKey:    signalbox.DeliveryKey{RequestID: item.Request.ID, Audience: r.routed.Audience, Target: r.routed.Target},
+					NotificationID: r.routed.Notification.ID, Origin: item.Request.Origin,
+					Created: item.Request.Created, Updated: now,
 				}
-				list = append(list, p.deliveries(routed, notification)...)
+				r.notification = r.routed.Notification
+				if row >= 0 {
+					list = r.stored(list, outcomes[row])
+				}
+				var err error
+				if list, err = r.deliveries(list); err != nil {
+					return nil, err
+				}
 			}
 		}
-		return list
+		return list, nil
 	}
 }
 
-func (p *Pipeline) deliveries(routed *signalbox.Routed, notification signalbox.Notification) []signalbox.Message {
-	var list []signalbox.Message
-	for _, c := range p.consumers {
-		if c.channel && !routed.To(c.name) || c.filter.Drops(notification.Payload.Topic, notification.Payload.Severity) != "" {
-			continue
-		}
-		message, err := c.message(delivery{Notification: storedFrom(notification)}, 0)
-		if err != nil {
-			// Everything in it came out of JSON, so this cannot happen; if it
-			// does, the notification still reaches the inbox.
-			p.log.LogAttrs(context.Background(), slog.LevelError, "a delivery cannot be encoded",
-				slog.String("consumer", c.name), slog.String("notification", notification.ID), slog.Any("error", err))
-			continue
-		}
-		list = append(list, message)
-	}
-	return list
-}
-
-func (c *consumer) message(d delivery, delay time.Duration) (signalbox.Message, error) {
-	d.Version = deliveryVersion
-	payload, err := json.Marshal(d)
-	if err != nil {
-		return signalbox.Message{}, fmt.Errorf("delivery: %w", err)
-	}
-	return signalbox.Message{Topic: c.topic, ID: d.Notification.ID, Payload: payload, Delay: delay}, nil
-}
-
-// deliver hands one notification to its consumer. A returned error puts the
-// message back; a failure of the consumer becomes a later message or a dead
-// letter instead.
-func (p *Pipeline) deliver(ctx context.Context, msg *message.Message, c *consumer) error {
-	var d delivery
-	if err := json.Unmarshal(msg.Payload, &d); err != nil {
-		return p.bury(ctx, msg, c.topic, err)
-	}
-	if d.Version != deliveryVersion {
-		return p.bury(ctx, msg, c.topic, fmt.Errorf("delivery: version %d is not known", d.Version))
-	}
-	if p.deps.Leases(msg) > buryAfterLeases {
-		return p.redeliver(ctx, c, d, p.deps.Position(msg), signalbox.Permanent(errLeases))
-	}
-	callCtx, cancel := context.WithTimeout(ctx, p.config.ProcessorTimeout)
-	defer cancel()
-	cause := c.isolation.call(callCtx, func() error {
-		return c.take(callCtx, d.Notification.notification())
-	})
-	if cause == nil {
-		p.metrics.delivered.WithLabelValues(c.name).Inc()
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err // interrupted: it comes back
-	}
-	return p.redeliver(ctx, c, d, p.deps.Position(msg), cause)
-}
-
-// redeliver replaces the message by a later one, or by a dead letter.
-func (p *Pipeline) redeliver(ctx context.Context, c *consumer, d delivery, position int64, cause error) error {
-	delay, again := p.config.Retry.decide(cause, &d.tries)
-	attempts := d.Attempt
-	if !again {
-		d.tries = tries{} // a person's retry starts afresh
-	}
-	next, err := c.message(d, delay)
-	if err != nil {
-		return err
-	}
-	var commit signalbox.Commit
-	level := slog.LevelWarn
-	if again {
-		p.metrics.retried.WithLabelValues(c.name).Inc()
-		// If the message at hand comes back, this attempt is not doubled.
-		key := fmt.Sprintf("retry/%d/%s", position, c.topic)
-		commit.Once = []string{key}
-		commit.Then = func(_ []signalbox.Outcome, repeated func(string) bool) []signalbox.Message {
-			if repeated(key) {
-				return nil
+// tells reports whether there is anything to record beside the inbox.
+func (p *Pipeline) tells(c *plan, w *work) bool {
+	for i, item := range w.batch.Items {
+		for j := range c.rowOf[i] {
+			r := &item.Routed[j]
+			if len(p.posts) > 0 || len(r.Suppressed) > 0 || len(r.Channels) > 1 || c.rowOf[i][j] < 0 || r.Notification.Payload.Scope != "" {
+				return true
 			}
-			return []signalbox.Message{next}
 		}
+	}
+	return false
+}
+
+// routedDelivery makes the deliveries of one notification.
+type routedDelivery struct {
+	p            *Pipeline
+	item         *signalbox.Item
+	routed       *signalbox.Routed
+	notification signalbox.Notification
+	record       signalbox.DeliveryRecord
+	// current is unset if a newer revision is there, or this one was there before.
+	current bool
+	// repeated is set if it was there before: then everything is recorded.
+	repeated bool
+}
+
+// stored takes note of what became of the notification's row, and records it if
+// the row does not tell.
+func (r *routedDelivery) stored(list []signalbox.NewDelivery, outcome signalbox.Outcome) []signalbox.NewDelivery {
+	mine := outcome.Notification.RequestID == r.item.Request.ID
+	r.current = outcome.Changed && mine
+	r.repeated = !outcome.Changed && mine
+	if r.repeated || outcome.Notification.ID == r.record.NotificationID {
+		return list // it was recorded when it was stored, or the row tells
+	}
+	record := r.record
+	record.Channel, record.NotificationID = signalbox.ChannelWeb, outcome.Notification.ID
+	r.record.NotificationID = outcome.Notification.ID
+	if r.current {
+		r.notification = outcome.Notification
+		record.Status, record.Attempts = signalbox.DeliveryDelivered, 1
 	} else {
-		level = slog.LevelError
-		p.metrics.deadLetters.WithLabelValues(c.name).Inc()
-		commit.DeadLetters = []signalbox.DeadLetter{{
-			ID:    fmt.Sprintf("%s/%s/%d", c.topic, d.Notification.ID, d.Notification.Revision),
-			Topic: c.topic, Payload: next.Payload, Stage: c.name, Error: errorText(cause), Attempts: attempts,
-			RequestID: d.Notification.RequestID, Origin: d.Notification.Origin,
-			Created: d.Notification.Created, Died: p.now(),
-		}}
+		record.Status, record.Rule = signalbox.DeliverySuppressed, signalbox.RuleSuperseded
 	}
-	p.log.LogAttrs(ctx, level, "a delivery failed", slog.String("consumer", c.name),
-		slog.String("notification", d.Notification.ID), slog.Int("attempt", attempts), slog.Int("waits", d.Waits),
-		slog.Bool("deadLetter", !again), slog.Any("error", cause))
-	_, err = p.deps.Committer.Commit(ctx, commit)
-	return err
+	return append(list, signalbox.NewDelivery{DeliveryRecord: record})
+}
+
+// deliveries records what does not go to channels, and publishes what does.
+func (r *routedDelivery) deliveries(list []signalbox.NewDelivery) ([]signalbox.NewDelivery, error) {
+	if r.repeated {
+		return list, nil
+	}
+	for _, s := range r.routed.Suppressed {
+		record := r.record
+		record.Channel, record.Status, record.Rule = s.Channel, signalbox.DeliverySuppressed, s.Rule
+		list = append(list, signalbox.NewDelivery{DeliveryRecord: record})
+	}
+	var through []string
+	if !r.routed.Named || r.routed.Audience.IsEntity() {
+		through = via(r.item)
+	}
+	for _, channel := range r.routed.Channels {
+		if channel == signalbox.ChannelWeb {
+			continue
+		}
+		record := r.record
+		record.Channel = channel
+		one, err := r.plan(record, func() (signalbox.NewDelivery, error) {
+			return delivery.Plan(record, r.notification, r.routed.Named, through, channels.Target{Address: r.routed.Target})
+		})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	if r.routed.Dropped || !r.routed.Audience.IsUser() && r.routed.Audience != signalbox.Everyone {
+		return list, nil
+	}
+	payload := &r.notification.Payload
+	for _, post := range r.p.posts {
+		if post.filter.Drops(payload.Topic, payload.Severity) != "" {
+			continue
+		}
+		record := r.record
+		record.Channel = post.name
+		one, err := r.plan(record, func() (signalbox.NewDelivery, error) {
+			return delivery.PlanProcessor(record, r.notification)
+		})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// plan makes a delivery, unless a newer revision came first.
+func (r *routedDelivery) plan(record signalbox.DeliveryRecord, deliver func() (signalbox.NewDelivery, error)) (signalbox.NewDelivery, error) {
+	if !r.current {
+		record.Status, record.Rule = signalbox.DeliverySuppressed, signalbox.RuleSuperseded
+		return signalbox.NewDelivery{DeliveryRecord: record}, nil
+	}
+	one, err := deliver()
+	return one, signalbox.Permanent(err)
+}
+
+// planRecords records of requests what neither the inbox nor their deliveries tell.
+func (p *Pipeline) planRecords(c *plan, w *work) {
+	for i, item := range w.batch.Items {
+		e := &w.entries[i]
+		record := signalbox.RequestRecord{
+			ID: item.Request.ID, Origin: item.Request.Origin, Created: item.Request.Created, Updated: p.now(),
+			Status: signalbox.RequestProcessed, Recipients: len(item.Users), Unknown: item.Unknown,
+		}
+		if e.Part > 0 {
+			record.Recipients = 0 // the whole was recorded when it was split
+		}
+		switch split := w.fanouts[i]; {
+		case item.Err != nil:
+			continue // see planFailure
+		case split != nil && !split.final:
+			continue // it was put off, whole
+		case split != nil, len(item.Unknown) > 0, e.Redriven, e.Attempt+e.Waits > 0,
+			e.Part == 0 && (len(item.Users) == 0 || speaks(item)):
+			c.commit.Requests = append(c.commit.Requests, record)
+		}
+	}
+}
+
+// speaks reports whether a request has deliveries beside the inbox, whose records
+// do not tell how many recipients it had.
+func speaks(item *signalbox.Item) bool {
+	return slices.ContainsFunc(item.Routed, func(r signalbox.Routed) bool {
+		return len(r.Suppressed) > 0 || len(r.Channels) != 1 || r.Channels[0] != signalbox.ChannelWeb
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/pipeline/retry"
 )
 
 // Bounds of one envelope. A message that carries many requests makes one commit
@@ -34,7 +35,9 @@ type entry struct {
 	// are numbered from 1.
 	Users []string `json:"users,omitempty"`
 	Part  int      `json:"part,omitempty"`
-	tries
+	retry.Tries
+	// Redriven is set on what was a dead letter.
+	Redriven bool `json:"redriven,omitempty"`
 	// Alone is set once the request left its first message.
 	Alone bool `json:"alone,omitempty"`
 	// Waiter names the instance on which the sender waits for the result.

@@ -24,7 +24,11 @@ type memory struct {
 	once      map[string]bool
 	dead      map[string]signalbox.DeadLetter
 	published []signalbox.Message
-	commits   int
+	records   map[signalbox.DeliveryKey]signalbox.DeliveryRecord
+	requests  map[string]signalbox.RequestRecord
+	// topics are those of the messages that were handed out, by position.
+	topics  map[int64]string
+	commits int
 	// poison makes commits that hold this title fail for their data.
 	poison string
 	// fail is returned by the next commits and accepts, one each.
@@ -42,6 +46,10 @@ func newMemory() *memory {
 		claims: make(map[string]signalbox.Claim),
 		once:   make(map[string]bool),
 		dead:   make(map[string]signalbox.DeadLetter),
+
+		records:  make(map[signalbox.DeliveryKey]signalbox.DeliveryRecord),
+		requests: make(map[string]signalbox.RequestRecord),
+		topics:   make(map[int64]string),
 	}
 }
 
@@ -101,19 +109,70 @@ func (m *memory) Commit(_ context.Context, c signalbox.Commit) ([]signalbox.Outc
 	for _, n := range c.Notifications {
 		outcomes = append(outcomes, m.upsert(n))
 	}
-	repeated := make(map[string]bool)
-	for _, key := range c.Once {
-		repeated[key] = m.once[key]
-		m.once[key] = true
-	}
 	m.published = append(m.published, c.Messages...)
-	if c.Then != nil {
-		m.published = append(m.published, c.Then(outcomes, func(key string) bool { return repeated[key] })...)
+	for _, once := range c.Once {
+		if !m.once[once.Key] {
+			m.published = append(m.published, once.Messages...)
+		}
+		m.once[once.Key] = true
+	}
+	if c.Deliveries != nil {
+		list, err := c.Deliveries(outcomes)
+		if err != nil {
+			return nil, err
+		}
+		m.add(list)
+	}
+	for _, r := range c.Requests {
+		m.requests[r.ID] = r
 	}
 	for _, d := range c.DeadLetters {
 		m.dead[d.ID] = d
 	}
 	return outcomes, nil
+}
+
+func (m *memory) add(list []signalbox.NewDelivery) {
+	for _, one := range list {
+		if _, there := m.records[one.DeliveryKey]; there {
+			continue
+		}
+		m.records[one.DeliveryKey] = one.DeliveryRecord
+		if one.Message != nil {
+			m.published = append(m.published, *one.Message)
+		}
+	}
+}
+
+func (m *memory) Delivery(_ context.Context, key signalbox.DeliveryKey) (signalbox.DeliveryRecord, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	record, ok := m.records[key]
+	return record, ok, nil
+}
+
+func (*memory) ClaimThread(context.Context, signalbox.ThreadKey, string, time.Duration) (signalbox.Thread, bool, error) {
+	return signalbox.Thread{}, true, nil
+}
+
+func (m *memory) Settle(_ context.Context, settlements []signalbox.Settlement) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, one := range settlements {
+		if one.Record.RequestID != "" {
+			m.records[one.Record.DeliveryKey] = one.Record
+		}
+		m.add(one.Children)
+		if one.DeadLetter != nil {
+			m.dead[one.DeadLetter.ID] = *one.DeadLetter
+		}
+		if one.Postponed != nil {
+			m.published = append(m.published, signalbox.Message{
+				Topic: m.topics[one.Lease.Position], Payload: one.Postponed.Payload, Delay: one.Postponed.Delay,
+			})
+		}
+	}
+	return nil
 }
 
 func (m *memory) upsert(n signalbox.Notification) signalbox.Outcome {
@@ -172,7 +231,10 @@ func (usersStage) Process(_ context.Context, batch *signalbox.Batch) error {
 		case item.Request.Recipients.Type == signalbox.RecipientsBroadcast:
 			item.Users = []string{""}
 		default:
-			item.Users = item.Request.Recipients.EntityRefs
+			item.Users = []string{}
+			for _, ref := range item.Request.Recipients.EntityRefs {
+				item.Users = append(item.Users, strings.Replace(ref, "group:", "user:", 1))
+			}
 		}
 	}
 	return nil
@@ -238,7 +300,7 @@ func newBench(t *testing.T, change func(*Deps, *Config)) *bench {
 		},
 		Leases:     func(msg *message.Message) int { return len(msg.Metadata.Get("leases")) },
 		Recipients: usersStage{},
-		Accepter:   b.memory, Committer: b.memory, Signaler: b.signals,
+		Accepter:   b.memory, Committer: b.memory, Deliveries: b.memory, Signaler: b.signals,
 		Rules: lenient{},
 	}
 	config := Config{Patience: 5 * time.Second, ProcessorTimeout: 5 * time.Second}
@@ -254,6 +316,7 @@ func newBench(t *testing.T, change func(*Deps, *Config)) *bench {
 	t.Cleanup(func() {
 		b.memory.open()
 		p.coalescer.close()
+		p.engine.Close()
 	})
 	return b
 }
@@ -291,9 +354,13 @@ func (b *bench) processLease(t *testing.T, m signalbox.Message, position string,
 	msg.SetContext(t.Context())
 	msg.Metadata.Set("position", position)
 	msg.Metadata.Set("leases", strings.Repeat("x", leases))
-	for _, c := range b.consumers {
-		if c.topic == m.Topic {
-			return b.deliver(t.Context(), msg, c)
+	at := b.deps.Position(msg)
+	b.memory.mu.Lock()
+	b.memory.topics[at] = m.Topic
+	b.memory.mu.Unlock()
+	for _, c := range b.engine.Consumers() {
+		if c.Topic == m.Topic {
+			return c.Handle(t.Context(), msg.Payload, signalbox.Lease{Position: at, Count: leases})
 		}
 	}
 	patience := b.config.Patience

@@ -34,6 +34,7 @@ func (p *Pipeline) fanOut(w *work) error {
 			continue
 		}
 		users, size := len(item.Users), len(item.Users)*item.Request.Payload.Size()
+		shared := p.sharedOf(&w.entries[i], item)
 		var err error
 		switch part := partRows(&item.Request.Payload); {
 		case w.entries[i].Part == 0 && users > part && (named == 0 || named+users <= maxNamed):
@@ -43,33 +44,14 @@ func (p *Pipeline) fanOut(w *work) error {
 			rows > 0 && (rows+users > maxCommitRows || bytes+size > maxCommitBytes):
 			w.fanouts[i], err = alone(w.entries[i])
 		default:
-			rows, bytes = rows+users, bytes+size
-			p.routeItem(item)
+			rows, bytes = rows+users+len(shared), bytes+size
+			item.Routed = append(p.routeUsers(item), shared...)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// routeItem makes the notifications of an item.
-func (p *Pipeline) routeItem(item *signalbox.Item) {
-	item.Routed = make([]signalbox.Routed, 0, len(item.Users))
-	for _, user := range item.Users {
-		item.Routed = append(item.Routed, signalbox.Routed{
-			Notification: signalbox.Notification{
-				ID:        signalbox.NotificationID(item.Request.ID, user),
-				User:      user,
-				Origin:    item.Request.Origin,
-				Created:   item.Request.Created,
-				Payload:   item.Request.Payload,
-				RequestID: item.Request.ID,
-				Revision:  item.Revision,
-			},
-			Channels: p.channels,
-		})
-	}
 }
 
 // inParts makes a message for each part of a request's recipients.

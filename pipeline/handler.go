@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/pipeline/delivery"
+	"github.com/signalbox/signalbox/pipeline/retry"
 )
 
 // work is one message on its way: its entries, and the batch made of them.
@@ -105,7 +108,13 @@ func (p *Pipeline) giveUp(ctx context.Context, e entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.deps.Committer.Commit(ctx, signalbox.Commit{DeadLetters: []signalbox.DeadLetter{*dead}})
+	_, err = p.deps.Committer.Commit(ctx, signalbox.Commit{
+		DeadLetters: []signalbox.DeadLetter{*dead},
+		Requests: []signalbox.RequestRecord{{
+			ID: e.Request.ID, Origin: e.Request.Origin, Created: e.Request.Created, Updated: p.now(),
+			Status: signalbox.RequestFailed, Stage: "lease", Error: errLeases.Error(), Attempts: dead.Attempts,
+		}},
+	})
 	return err
 }
 
@@ -174,15 +183,12 @@ type plan struct {
 	given map[int]bool
 	// left tells which items left the batch for messages of their own.
 	left map[int]bool
-	// once are messages to publish unless an earlier commit claimed their key.
-	once []fanout
 }
 
 // publishOnce adds messages that are published once, however often the message at
 // hand is processed.
 func (c *plan) publishOnce(key string, messages ...signalbox.Message) {
-	c.commit.Once = append(c.commit.Once, key)
-	c.once = append(c.once, fanout{key: key, messages: messages})
+	c.commit.Once = append(c.commit.Once, signalbox.OnceMessages{Key: key, Messages: messages})
 }
 
 func (p *Pipeline) plan(w *work) (*plan, error) {
@@ -203,15 +209,16 @@ func (p *Pipeline) plan(w *work) (*plan, error) {
 		c.rowOf[i] = make([]int, len(item.Routed))
 		for j := range item.Routed {
 			c.rowOf[i][j] = -1
-			if item.Routed[j].To(signalbox.ChannelWeb) {
+			r := &item.Routed[j]
+			switch n := &r.Notification; {
+			case slices.Contains(r.Channels, signalbox.ChannelWeb):
 				c.rowOf[i][j] = len(inbox)
-				inbox = append(inbox, item.Routed[j].Notification)
-				continue
+				inbox = append(inbox, *n)
+			case r.Audience.IsUser(), r.Audience == signalbox.Everyone:
+				// It has no row to be remembered by; without this, what is off from
+				// the start could never be found and switched on.
+				c.commit.Received = append(c.commit.Received, signalbox.Received{User: n.User, Origin: n.Origin, Topic: n.Payload.Topic})
 			}
-			// It has no row to be remembered by; without this, what is off from
-			// the start could never be found and switched on.
-			n := &item.Routed[j].Notification
-			c.commit.Received = append(c.commit.Received, signalbox.Received{User: n.User, Origin: n.Origin, Topic: n.Payload.Topic})
 		}
 	}
 	folded, index := rows(inbox)
@@ -223,37 +230,33 @@ func (p *Pipeline) plan(w *work) (*plan, error) {
 		}
 	}
 	c.commit.Notifications = folded
-	deliveries := p.planDeliveries(c, w)
-	if deliveries != nil || len(c.once) > 0 {
-		c.commit.Then = func(outcomes []signalbox.Outcome, repeated func(string) bool) []signalbox.Message {
-			var list []signalbox.Message
-			for _, once := range c.once {
-				if !repeated(once.key) {
-					list = append(list, once.messages...)
-				}
-			}
-			if deliveries != nil {
-				list = append(list, deliveries(outcomes, repeated)...)
-			}
-			return list
-		}
-	}
+	p.planDeliveries(c, w)
+	p.planRecords(c, w)
 	return c, nil
 }
 
 func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item, position int64) error {
-	retry, dead, err := p.setAside(e, item.Stage, item.Err)
+	again, dead, err := p.setAside(e, item.Stage, item.Err)
 	if err != nil {
 		return err
 	}
 	level := slog.LevelWarn
-	if retry != nil {
+	record := signalbox.RequestRecord{
+		ID: item.Request.ID, Origin: item.Request.Origin, Created: item.Request.Created, Updated: p.now(),
+		Status: signalbox.RequestRetrying, Stage: item.Stage, Error: retry.ErrorText(item.Err), Attempts: e.Attempt + e.Waits + 1,
+		Unknown: item.Unknown,
+	}
+	if again != nil {
 		// If the message at hand comes back, this attempt is not doubled.
-		c.publishOnce(fmt.Sprintf("retry/%d/%s", position, e.key()), *retry)
+		c.publishOnce(fmt.Sprintf("retry/%d/%s", position, e.key()), *again)
 	} else {
 		level = slog.LevelError
 		c.commit.DeadLetters = append(c.commit.DeadLetters, *dead)
 		c.given[i] = true
+		record.Status = signalbox.RequestFailed
+	}
+	if !errors.Is(item.Err, signalbox.ErrPatience) {
+		c.commit.Requests = append(c.commit.Requests, record)
 	}
 	p.log.LogAttrs(context.Background(), level, "a request failed",
 		slog.String("request", item.Request.ID), slog.String("origin", item.Request.Origin),
@@ -324,7 +327,7 @@ func (p *Pipeline) answer(e entry, made []signalbox.Notification, ok bool) {
 	}
 	result := result{Waiter: e.Waiter, RequestID: e.Request.ID, OK: ok}
 	for _, n := range made {
-		result.Notifications = append(result.Notifications, storedFrom(n))
+		result.Notifications = append(result.Notifications, delivery.NotificationFrom(n))
 	}
 	if payload, err := json.Marshal(result); err == nil {
 		p.deps.Announcer.Announce(payload)
@@ -333,10 +336,10 @@ func (p *Pipeline) answer(e entry, made []signalbox.Notification, ok bool) {
 
 // result tells another instance what became of a request.
 type result struct {
-	Waiter        string               `json:"waiter"`
-	RequestID     string               `json:"request"`
-	OK            bool                 `json:"ok"`
-	Notifications []storedNotification `json:"notifications,omitempty"`
+	Waiter        string                  `json:"waiter"`
+	RequestID     string                  `json:"request"`
+	OK            bool                    `json:"ok"`
+	Notifications []delivery.Notification `json:"notifications,omitempty"`
 }
 
 // Announced takes what another instance announced.
@@ -347,7 +350,7 @@ func (p *Pipeline) Announced(payload []byte) {
 	}
 	made := make([]signalbox.Notification, 0, len(r.Notifications))
 	for _, n := range r.Notifications {
-		made = append(made, n.notification())
+		made = append(made, n.Notification())
 	}
 	p.waiters.resolve(r.RequestID, made, r.OK)
 }
@@ -377,7 +380,7 @@ func (p *Pipeline) bury(ctx context.Context, msg *message.Message, topic string,
 		slog.String("topic", topic), slog.String("message", msg.UUID), slog.Any("error", cause))
 	_, err := p.deps.Committer.Commit(ctx, signalbox.Commit{DeadLetters: []signalbox.DeadLetter{{
 		ID: fmt.Sprintf("%s/%d", topic, p.deps.Position(msg)), Topic: topic, Payload: msg.Payload, Stage: "decode",
-		Error: errorText(cause), Attempts: 1, Created: p.now(), Died: p.now(),
+		Error: retry.ErrorText(cause), Attempts: 1, Created: p.now(), Died: p.now(),
 	}}})
 	if err != nil && !signalbox.IsTransient(err) {
 		err = errors.Join(err, cause)

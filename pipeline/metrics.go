@@ -11,7 +11,6 @@ type metrics struct {
 	stored      prometheus.Counter
 	retried     *prometheus.CounterVec
 	deadLetters *prometheus.CounterVec
-	delivered   *prometheus.CounterVec
 	redelivered prometheus.Counter
 	latency     prometheus.Histogram
 }
@@ -30,7 +29,6 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		stored:      counter("notifications_stored_total", "Inbox rows added or revised."),
 		retried:     counters("retries_total", "Items set aside for another attempt.", "stage"),
 		deadLetters: counters("dead_letters_total", "Items given up.", "stage"),
-		delivered:   counters("post_processed_total", "Notifications handed to a channel or post processor.", "consumer"),
 		redelivered: counter("messages_deferred_total", "Messages put back because the infrastructure failed."),
 		commitSize: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "signalbox_accept_commit_submissions", Help: "Submissions that shared a commit.",
@@ -43,7 +41,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		m.accepted, m.commits, m.commitSize, m.processed, m.stored, m.retried,
-		m.deadLetters, m.delivered, m.redelivered, m.latency,
+		m.deadLetters, m.redelivered, m.latency,
 	} {
 		if err := registerer.Register(c); err != nil {
 			return nil, err

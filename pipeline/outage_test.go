@@ -3,11 +3,11 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/pipeline/retry"
 )
 
 // outageStage fails the items that need a directory while that is away.
@@ -30,7 +30,7 @@ func TestAnOutageDelaysAndBuriesNothing(t *testing.T) {
 	stage.err = signalbox.Transient(errors.New("the catalog is away"))
 	b := newBench(t, func(d *Deps, c *Config) {
 		d.Recipients = stage
-		c.Retry = RetryPolicy{MaxAttempts: 3, Min: time.Second, Max: 8 * time.Second}
+		c.Retry = retry.Policy{MaxAttempts: 3, Min: time.Second, Max: 8 * time.Second}
 	})
 	b.submit(t, request("to a group", "group:default/a"), request("to a user", "user:default/jane"))
 	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
@@ -86,25 +86,5 @@ func TestADeliveryWaitsForAnOutage(t *testing.T) {
 	}
 	if len(b.memory.dead) != 0 {
 		t.Errorf("%d dead letters", len(b.memory.dead))
-	}
-}
-
-func TestRetryPolicyWaits(t *testing.T) {
-	p := RetryPolicy{MaxAttempts: 2, Min: time.Second, Max: 4 * time.Second}.withDefaults()
-	var failed tries
-	away := fmt.Errorf("wrapped: %w", signalbox.Transient(errors.New("away")))
-	for range 100 {
-		if delay, again := p.decide(away, &failed); !again || delay > 4*time.Second {
-			t.Fatalf("%s, %v after %+v", delay, again, failed)
-		}
-	}
-	if failed != (tries{Waits: 100}) {
-		t.Errorf("counted %+v", failed)
-	}
-	if delay, _ := p.decide(signalbox.RetryAfter(away, time.Minute), &failed); delay < time.Minute {
-		t.Errorf("did not wait as long as asked: %s", delay)
-	}
-	if _, again := p.decide(signalbox.Permanent(away), &tries{}); again {
-		t.Error("a permanent error was retried")
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/channels"
+	"github.com/signalbox/signalbox/pipeline/delivery"
+	"github.com/signalbox/signalbox/pipeline/retry"
 )
 
 // Deps are what the pipeline works with. All are required unless noted.
@@ -26,6 +28,11 @@ type Deps struct {
 	Leases    func(*message.Message) int
 	Accepter  signalbox.Accepter
 	Committer signalbox.Committer
+	// Deliveries keeps what is on its way to channels and processors.
+	Deliveries signalbox.DeliveryStore
+	// Instances returns how many instances share the limits of channels; nil means
+	// one.
+	Instances func() int
 	Signaler  signalbox.Signaler
 	// Listening reports whether signals reach anybody at all; nil means that they
 	// may.
@@ -71,9 +78,14 @@ type Config struct {
 	FanoutConsumers int
 	// RetryConsumers is the same for TopicRetry. Defaults to 4.
 	RetryConsumers int
-	// DeliveryConsumers is the same for each channel and post processor.
-	// Defaults to 4.
+	// DeliveryConsumers is the same for each channel and post processor that has no
+	// limit of its own. Defaults to 4.
 	DeliveryConsumers int
+	// DeliveryMaxAge is how long a delivery is tried before it becomes a dead
+	// letter. Defaults to 24h.
+	DeliveryMaxAge time.Duration
+	// Lease is how long a consumer of the queue may keep a message. Defaults to 30s.
+	Lease time.Duration
 	// Committers is how many commits of accepted requests are under way at a
 	// time. Defaults to 1: more of them make smaller commits.
 	Committers int
@@ -90,7 +102,7 @@ type Config struct {
 	// 15s.
 	CloseTimeout time.Duration
 	// Retry says when what failed is tried again.
-	Retry RetryPolicy
+	Retry retry.Policy
 }
 
 func (c Config) withDefaults() Config {
@@ -113,7 +125,9 @@ func (c Config) withDefaults() Config {
 	lasting(&c.ProcessorTimeout, 20*time.Second)
 	lasting(&c.AcceptTimeout, 10*time.Second)
 	lasting(&c.CloseTimeout, 15*time.Second)
-	c.Retry = c.Retry.withDefaults()
+	lasting(&c.DeliveryMaxAge, 24*time.Hour)
+	lasting(&c.Lease, 30*time.Second)
+	c.Retry = c.Retry.WithDefaults()
 	return c
 }
 
@@ -127,9 +141,10 @@ type Pipeline struct {
 	instance string
 	// chain has the steps before and after a request is split into parts.
 	chain [2]chain
-	// channels are the names of all channels.
-	channels  []string
-	consumers []*consumer
+	// posts are the processors that run after storing.
+	posts []postPhase
+	// engine takes deliveries to channels and posts.
+	engine    *delivery.Engine
 	coalescer *coalescer
 	waiters   *waiters
 	router    *message.Router
@@ -178,12 +193,13 @@ func (p *Pipeline) compose() error {
 	var (
 		names            []string
 		options, recipes []signalbox.Stage
+		posts            []signalbox.PostProcessor
 	)
-	p.channels = []string{signalbox.ChannelWeb}
+	if len(p.deps.Channels) > maxChannels {
+		return fmt.Errorf("pipeline: %d channels are more than %d", len(p.deps.Channels), maxChannels)
+	}
 	for _, c := range p.deps.Channels {
-		p.channels = append(p.channels, c.Name())
 		names = append(names, c.Name())
-		p.consumers = append(p.consumers, channelConsumer(c))
 	}
 	for _, processor := range p.deps.Processors {
 		names = append(names, processor.Name())
@@ -198,7 +214,8 @@ func (p *Pipeline) compose() error {
 			phases++
 		}
 		if o, ok := processor.(signalbox.PostProcessor); ok {
-			p.consumers = append(p.consumers, postConsumer(o, filter))
+			p.posts = append(p.posts, postPhase{processor.Name(), filter})
+			posts = append(posts, o)
 			phases++
 		}
 		if phases == 0 {
@@ -210,7 +227,16 @@ func (p *Pipeline) compose() error {
 	}
 	p.chain[0] = append(options, p.deps.Recipients)
 	p.chain[1] = append(slices.Clone(p.deps.Stages), recipes...)
-	return nil
+	var err error
+	p.engine, err = delivery.New(delivery.Deps{
+		Store: p.deps.Deliveries, Channels: p.deps.Channels, Processors: posts, Instances: p.deps.Instances,
+		Registerer: p.deps.Registerer, Logger: p.deps.Logger,
+	}, delivery.Config{
+		Retry: p.config.Retry, MaxAge: p.config.DeliveryMaxAge,
+		Timeout: min(p.config.ProcessorTimeout, p.config.Lease*2/3),
+		Lease:   p.config.Lease, Concurrency: p.config.DeliveryConsumers,
+	})
+	return err
 }
 
 // route adds the consumers of every topic to the Watermill router.
@@ -230,9 +256,9 @@ func (p *Pipeline) route() {
 	add(TopicRetry, p.config.RetryConsumers, func(ctx context.Context, msg *message.Message) error {
 		return p.handle(ctx, msg, TopicRetry, p.config.ProcessorTimeout)
 	})
-	for _, c := range p.consumers {
-		add(c.topic, p.config.DeliveryConsumers, func(ctx context.Context, msg *message.Message) error {
-			return p.deliver(ctx, msg, c)
+	for _, c := range p.engine.Consumers() {
+		add(c.Topic, c.Concurrency, func(ctx context.Context, msg *message.Message) error {
+			return c.Handle(ctx, msg.Payload, signalbox.Lease{Position: p.deps.Position(msg), Count: p.deps.Leases(msg)})
 		})
 	}
 }
@@ -290,6 +316,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	return nil
 }
 
+// Health says how each channel does.
+func (p *Pipeline) Health() []delivery.ChannelHealth { return p.engine.Health() }
+
 // Running is closed once messages are being processed.
 func (p *Pipeline) Running() <-chan struct{} { return p.router.Running() }
 
@@ -297,7 +326,10 @@ func (p *Pipeline) Running() <-chan struct{} { return p.router.Running() }
 // work finish (up to [Config.CloseTimeout]), and leaves the others in the queue.
 func (p *Pipeline) Close() error {
 	p.coalescer.close()
-	if err := p.router.Close(); err != nil {
+	p.engine.Stop()
+	err := p.router.Close()
+	p.engine.Close()
+	if err != nil {
 		return fmt.Errorf("pipeline: %w", err)
 	}
 	return nil

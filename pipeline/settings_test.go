@@ -57,7 +57,7 @@ func TestFilterOfAProcessor(t *testing.T) {
 	if diff := cmp.Diff(map[string][]string{"options": {"signal"}, "pre": {"signal"}}, spy.seen); diff != "" {
 		t.Error(diff)
 	}
-	if post := b.memory.take(postPrefix + "spy"); len(post) != 1 {
+	if post := b.memory.take("post.spy"); len(post) != 1 {
 		t.Errorf("%d messages after storing", len(post))
 	}
 	if len(b.memory.rows) != 2 {

@@ -9,7 +9,7 @@ import (
 )
 
 // The topics of the queue. Each has consumers of its own, so that what waits on
-// one delays no other.
+// one delays no other. Those of deliveries are package delivery's.
 const (
 	// TopicNotifications carries accepted send requests, many in a message.
 	TopicNotifications = "notifications"
@@ -17,9 +17,6 @@ const (
 	TopicRetry = "notifications.retry"
 	// TopicFanout carries the parts of requests with many recipients.
 	TopicFanout = "notifications.fanout"
-
-	deliveryPrefix = "deliveries."
-	postPrefix     = "post."
 )
 
 var consumerName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)

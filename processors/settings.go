@@ -20,6 +20,8 @@ type Explainer interface {
 	// Explain returns, for each notification, one decision for each of channels,
 	// in their order. It is asked once per batch, for broadcasts too.
 	Explain(ctx context.Context, notifications []*signalbox.Notification, channels []string) ([][]signalbox.SettingsDecision, error)
+	// ExplainShared decides for what is no single user's, such as a group's room.
+	ExplainShared(notification *signalbox.Notification, channel string) signalbox.SettingsDecision
 }
 
 // Settings is the stage that takes away the channels that a user switched off.
@@ -47,9 +49,14 @@ func (s *Settings) Process(ctx context.Context, batch *signalbox.Batch) error {
 	)
 	for _, item := range batch.Live() {
 		for i := range item.Routed {
-			if r := &item.Routed[i]; explains || !r.Notification.IsBroadcast() {
+			switch r := &item.Routed[i]; {
+			case r.Audience.IsUser(), explains && r.Audience == signalbox.Everyone:
 				routed = append(routed, r)
 				notifications = append(notifications, &r.Notification)
+			case explains && r.Audience != signalbox.Everyone:
+				apply(r, func(channel string) signalbox.SettingsDecision {
+					return explainer.ExplainShared(&r.Notification, channel)
+				})
 			}
 		}
 	}
@@ -62,7 +69,7 @@ func (s *Settings) Process(ctx context.Context, batch *signalbox.Batch) error {
 			return err
 		}
 		for i, r := range routed {
-			s.apply(r, func(channel string) signalbox.SettingsDecision {
+			apply(r, func(channel string) signalbox.SettingsDecision {
 				return signalbox.SettingsDecision{Delivered: slices.Contains(allowed[i], channel), Rule: signalbox.RuleDecider}
 			})
 		}
@@ -73,7 +80,7 @@ func (s *Settings) Process(ctx context.Context, batch *signalbox.Batch) error {
 		return err
 	}
 	for i, r := range routed {
-		s.apply(r, func(channel string) signalbox.SettingsDecision {
+		apply(r, func(channel string) signalbox.SettingsDecision {
 			if at := slices.Index(s.channels, channel); at >= 0 {
 				return decisions[i][at]
 			}
@@ -83,22 +90,12 @@ func (s *Settings) Process(ctx context.Context, batch *signalbox.Batch) error {
 	return nil
 }
 
-// apply takes away the channels that are decided against. The list of channels is
-// shared by all notifications, so it is replaced and not changed.
-func (s *Settings) apply(r *signalbox.Routed, decide func(channel string) signalbox.SettingsDecision) {
-	var kept []string
-	for i, channel := range r.Channels {
-		decision := decide(channel)
-		if !decision.Delivered {
-			if len(r.Suppressed) == 0 {
-				kept = slices.Clone(r.Channels[:i])
-			}
-			r.Suppressed = append(r.Suppressed, signalbox.Suppression{Channel: channel, Rule: decision.Rule})
-		} else if len(r.Suppressed) > 0 {
-			kept = append(kept, channel)
+// apply takes away the channels that are decided against.
+func apply(r *signalbox.Routed, decide func(channel string) signalbox.SettingsDecision) {
+	r.Suppress(func(channel string) signalbox.Rule {
+		if decision := decide(channel); !decision.Delivered {
+			return decision.Rule
 		}
-	}
-	if len(r.Suppressed) > 0 {
-		r.Channels = kept
-	}
+		return ""
+	})
 }

@@ -37,6 +37,7 @@ func batchOf(users ...string) *signalbox.Batch {
 				User: user, Origin: "ci",
 				Payload: signalbox.Payload{Title: "t", Topic: "deploys", Severity: signalbox.SeverityNormal},
 			},
+			Audience: signalbox.UserAudience(user),
 			Channels: everywhere,
 		})
 	}
@@ -68,7 +69,7 @@ func TestUserSettings(t *testing.T) {
 		{Channels: []string{"Web", "Email"}, Suppressed: []signalbox.Suppression{filtered}},
 	} {
 		got := batch.Items[0].Routed[i]
-		got.Notification = signalbox.Notification{}
+		got.Notification, got.Audience = signalbox.Notification{}, ""
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("user %d (-want +got):\n%s", i, diff)
 		}

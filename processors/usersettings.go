@@ -61,6 +61,13 @@ func (u *UserSettings) Explain(ctx context.Context, notifications []*signalbox.N
 	return decisions, nil
 }
 
+// ExplainShared implements [Explainer].
+func (u *UserSettings) ExplainShared(n *signalbox.Notification, channel string) signalbox.SettingsDecision {
+	return u.policy.DecideShared(signalbox.Subject{
+		Channel: channel, Origin: n.Origin, Topic: n.Payload.Topic, Severity: n.Payload.Severity,
+	})
+}
+
 // Decide implements [Decider].
 func (u *UserSettings) Decide(ctx context.Context, notifications []*signalbox.Notification, channels []string) ([][]string, error) {
 	decisions, err := u.Explain(ctx, notifications, channels)

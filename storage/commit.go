@@ -19,7 +19,7 @@ func (s *Store) Commit(ctx context.Context, c signalbox.Commit) ([]signalbox.Out
 	}
 	outcomes := make([]signalbox.Outcome, len(entries))
 	seen := s.unseen(entries, c.Received)
-	if len(entries)+len(seen) == 0 && rowsOnly(c) && c.Then == nil {
+	if len(entries)+len(seen) == 0 && rowsOnly(c) {
 		return outcomes, nil
 	}
 	if err := s.prepareWrites(ctx); err != nil {
@@ -53,13 +53,13 @@ func (s *Store) Commit(ctx context.Context, c signalbox.Commit) ([]signalbox.Out
 // rowsOnly reports whether a commit has nothing but notifications, as far as is
 // known before them.
 func rowsOnly(c signalbox.Commit) bool {
-	return len(c.Messages)+len(c.DeadLetters)+len(c.Once) == 0
+	return len(c.Messages)+len(c.DeadLetters)+len(c.Once)+len(c.Requests) == 0 && c.Deliveries == nil
 }
 
 // commit runs one attempt and returns the messages that it published.
 func (s *Store) commit(ctx context.Context, c signalbox.Commit, entries []*entry, seen []signalbox.Received, outcomes []signalbox.Outcome) (published []signalbox.Message, err error) {
 	batches := batchesOf(entries)
-	if len(batches) == 1 && len(seen) == 0 && rowsOnly(c) && c.Then == nil &&
+	if len(batches) == 1 && len(seen) == 0 && rowsOnly(c) &&
 		(s.db.Dialect == database.Postgres || len(batches[0].entries) == 1) {
 		forget(entries)
 		err := database.Classify(s.writeBatch(ctx, nil, batches[0]))
@@ -90,8 +90,14 @@ func (s *Store) commit(ctx context.Context, c signalbox.Commit, entries []*entry
 		if err := s.recordSeen(ctx, tx, seen); err != nil {
 			return err
 		}
-		if published, err = s.messages(ctx, tx, c, outcomes); err != nil || len(published) == 0 {
+		if published, err = s.messages(ctx, tx, c, outcomes); err != nil {
 			return err
+		}
+		if err := s.recordRequests(ctx, tx, c.Requests); err != nil {
+			return err
+		}
+		if len(published) == 0 {
+			return nil
 		}
 		if err := s.queue.PublishTx(ctx, tx, published...); err != nil {
 			return fmt.Errorf("publish: %w", err)
@@ -101,15 +107,23 @@ func (s *Store) commit(ctx context.Context, c signalbox.Commit, entries []*entry
 	return published, err
 }
 
-// messages are those of the commit, and those that follow from what became of
-// its notifications.
+// messages are those of the commit, those of keys that nobody claimed before, and
+// those of the deliveries that it adds.
 func (s *Store) messages(ctx context.Context, tx *sql.Tx, c signalbox.Commit, outcomes []signalbox.Outcome) ([]signalbox.Message, error) {
-	claimed, err := s.claimOnce(ctx, tx, c.Once)
-	if err != nil || c.Then == nil {
-		return c.Messages, err
+	messages, err := s.publishOnce(ctx, tx, c.Once)
+	if err != nil {
+		return nil, err
 	}
-	further := c.Then(outcomes, func(key string) bool { return !claimed[key] })
-	return slices.Concat(c.Messages, further), nil
+	messages = slices.Concat(c.Messages, messages)
+	if c.Deliveries == nil {
+		return messages, nil
+	}
+	deliveries, err := c.Deliveries(outcomes)
+	if err != nil {
+		return nil, fmt.Errorf("deliveries: %w", err)
+	}
+	further, err := s.addDeliveries(ctx, tx, deliveries)
+	return append(messages, further...), err
 }
 
 // forget drops what an attempt that was rolled back did.

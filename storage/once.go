@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/storage/database"
 )
 
@@ -19,16 +20,20 @@ ON CONFLICT (key) DO NOTHING RETURNING key`,
 ON CONFLICT (key) DO NOTHING RETURNING key`,
 }
 
-// claimOnce claims keys and returns those that are claimed now for the first
-// time. They are taken in their order, so that concurrent commits cannot wait for
-// each other in a circle.
-func (s *Store) claimOnce(ctx context.Context, tx *sql.Tx, keys []string) (map[string]bool, error) {
-	claimed := make(map[string]bool, len(keys))
-	if len(keys) == 0 {
-		return claimed, nil
+// publishOnce claims keys and returns the messages of those that are claimed now
+// for the first time. They are taken in their order, so that concurrent commits
+// cannot wait for each other in a circle.
+func (s *Store) publishOnce(ctx context.Context, tx *sql.Tx, once []signalbox.OnceMessages) ([]signalbox.Message, error) {
+	if len(once) == 0 {
+		return nil, nil
 	}
-	sorted := slices.Compact(slices.Sorted(slices.Values(keys)))
-	rows, err := tx.QueryContext(ctx, onceQueries[s.db.Dialect], listArg(s.db.Dialect, sorted), s.db.Dialect.TimeArg(s.now()))
+	keys := make([]string, len(once))
+	for i := range once {
+		keys[i] = once[i].Key
+	}
+	slices.Sort(keys)
+	claimed := make(map[string]bool, len(keys))
+	rows, err := tx.QueryContext(ctx, onceQueries[s.db.Dialect], listArg(s.db.Dialect, slices.Compact(keys)), s.db.Dialect.TimeArg(s.now()))
 	if err := each(rows, err, func(rows *sql.Rows) error {
 		var key string
 		err := rows.Scan(&key)
@@ -37,7 +42,13 @@ func (s *Store) claimOnce(ctx context.Context, tx *sql.Tx, keys []string) (map[s
 	}); err != nil {
 		return nil, fmt.Errorf("once keys: %w", err)
 	}
-	return claimed, nil
+	var messages []signalbox.Message
+	for i := range once {
+		if claimed[once[i].Key] {
+			messages = append(messages, once[i].Messages...)
+		}
+	}
+	return messages, nil
 }
 
 // DeleteOnceKeys deletes the keys that were claimed earlier than before, in

@@ -120,13 +120,19 @@ func (s *Store) DeleteClaims(ctx context.Context, before time.Time, batch int) (
 // deleteBatches runs a statement that deletes up to $2 rows older than $1 until
 // it finds no more.
 func (s *Store) deleteBatches(ctx context.Context, what, statement string, before time.Time, batch int) (deleted int, err error) {
+	return s.deleteUntil(ctx, what, statement, s.db.Dialect.TimeArg(before), batch)
+}
+
+// deleteUntil runs a statement that deletes up to $2 rows before $1 until it finds
+// no more.
+func (s *Store) deleteUntil(ctx context.Context, what, statement string, before any, batch int) (deleted int, err error) {
 	if batch <= 0 {
 		batch = defaultDeleteBatch
 	}
 	for {
 		var n int64
 		err := s.db.InTx(ctx, func(tx *sql.Tx) error {
-			result, err := tx.ExecContext(ctx, statement, s.db.Dialect.TimeArg(before), batch)
+			result, err := tx.ExecContext(ctx, statement, before, batch)
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,8 @@
 // Package storage keeps the inbox, the commits of the pipeline and the accepted
-// submissions on PostgreSQL and SQLite. [Store] implements the root package's
-// seams signalbox.Inbox, signalbox.Committer, signalbox.Accepter and
-// signalbox.SettingsStore.
+// submissions on PostgreSQL and SQLite, and what became of every delivery. [Store]
+// implements the root package's seams signalbox.Inbox, signalbox.Committer,
+// signalbox.Accepter, signalbox.SettingsStore, signalbox.DeliveryStore,
+// signalbox.TraceStore and signalbox.DeadLetterStore.
 //
 // It imports the root package and storage/database. The queue comes in as a
 // [Publisher], so that messages are published in the transaction that stores
@@ -10,7 +11,8 @@
 // Locks are always taken in one order, so that transactions wait for each other
 // and do not deadlock: counts of users (sorted, the broadcasts' ” first), rows
 // of broadcasts, rows of notifications (sorted by user, origin, scope), dead
-// letters, what was seen (sorted by user, origin, topic), messages.
+// letters, what was seen (sorted by user, origin, topic), once keys, deliveries,
+// threads, requests (each sorted by their keys), messages.
 package storage
 
 import (
@@ -29,6 +31,11 @@ type Publisher interface {
 	PublishTx(ctx context.Context, tx *sql.Tx, msgs ...signalbox.Message) error
 	// Publish stores messages durably, and wakes their consumers after that.
 	Publish(ctx context.Context, msgs ...signalbox.Message) error
+	// RemoveTx removes messages that were handled.
+	RemoveTx(ctx context.Context, tx *sql.Tx, positions []int64) error
+	// PostponeTx puts back the messages of settlements that are Postponed, and
+	// returns the topics to wake after the commit.
+	PostponeTx(ctx context.Context, tx *sql.Tx, list []signalbox.Settlement) (topics []string, err error)
 	// Wake tells consumers that messages were committed; a topic occurs once per
 	// message. It must not block.
 	Wake(topics ...string)
@@ -60,6 +67,8 @@ var (
 	_ signalbox.Committer     = (*Store)(nil)
 	_ signalbox.Accepter      = (*Store)(nil)
 	_ signalbox.SettingsStore = (*Store)(nil)
+	_ signalbox.DeliveryStore = (*Store)(nil)
+	_ signalbox.TraceStore    = (*Store)(nil)
 )
 
 // New returns a store on a migrated database. db stays the caller's to close.

@@ -24,6 +24,10 @@ func TestAccepter(t *testing.T)  { suite(t, storagetest.Accepter) }
 func TestRetention(t *testing.T) { suite(t, storagetest.Retention) }
 func TestSettings(t *testing.T)  { suite(t, storagetest.Settings) }
 
+func TestDeliveries(t *testing.T)  { suite(t, storagetest.Deliveries) }
+func TestTrace(t *testing.T)       { suite(t, storagetest.Trace) }
+func TestDeadLetters(t *testing.T) { suite(t, storagetest.DeadLetters) }
+
 func suite(t *testing.T, run func(*testing.T, func(*testing.T) storagetest.Fixture)) {
 	for name, url := range map[string]func(testing.TB) string{
 		"sqlite": storagetest.SQLiteURL, "postgres": storagetest.PostgresURL,
@@ -75,7 +79,7 @@ func empty(t testing.TB, db *database.DB) {
 	if _, err := db.Writer.ExecContext(t.Context(), createOutbox); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "idempotency_keys", "settings", "settings_seen"} {
+	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "deliveries", "requests", "delivery_threads", "idempotency_keys", "settings", "settings_seen"} {
 		if _, err := db.Writer.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}
@@ -92,6 +96,7 @@ func fixture(t testing.TB, db, other *database.DB) storagetest.Fixture {
 		Other:          open(t, other, &tableQueue{db: other, position: position}, clock.Now),
 		Clock:          clock,
 		Published:      queue.published,
+		Position:       position.Load,
 		Woken:          queue.takeWoken,
 		FailPublishing: queue.fail,
 	}
@@ -131,6 +136,27 @@ func (q *tableQueue) PublishTx(ctx context.Context, tx *sql.Tx, msgs ...signalbo
 		}
 	}
 	return err
+}
+
+func (*tableQueue) RemoveTx(ctx context.Context, tx *sql.Tx, positions []int64) error {
+	for _, position := range positions {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM test_outbox WHERE position = $1", position); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *tableQueue) PostponeTx(ctx context.Context, tx *sql.Tx, list []signalbox.Settlement) (topics []string, err error) {
+	for _, one := range list {
+		var topic string
+		if err := tx.QueryRowContext(ctx, "UPDATE test_outbox SET position = $1, payload = $2 WHERE position = $3 RETURNING topic",
+			q.position.Add(1), string(one.Postponed.Payload), one.Lease.Position).Scan(&topic); err != nil {
+			return nil, err
+		}
+		topics = append(topics, topic)
+	}
+	return topics, nil
 }
 
 func (q *tableQueue) Publish(ctx context.Context, msgs ...signalbox.Message) error {

@@ -35,6 +35,11 @@ func TestAccess(t *testing.T) {
 				continue
 			case kind == "":
 				want = 401
+			case r.Access == "admin":
+				want = 403
+				if !strings.Contains(got.body, "This endpoint is for admins") {
+					t.Errorf("%s %s: %s", r.Method, r.Path, got.body)
+				}
 			default:
 				want = 403
 				if !strings.Contains(got.body, "This endpoint does not allow '"+kind+"' credentials") {
@@ -75,7 +80,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 	}
 	var table []string
 	for _, r := range h.server.Routes() {
-		if !slices.Contains([]string{"public", "user", "service", "either"}, r.Access) {
+		if !slices.Contains([]string{"public", "user", "service", "either", "admin"}, r.Access) {
 			t.Errorf("%s %s has no access rule: %q", r.Method, r.Path, r.Access)
 		}
 		table = append(table, r.Method+" "+strings.Replace(r.Path, ":id", "{id}", 1))
@@ -87,7 +92,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 			}
 		}
 		slices.Sort(schemes)
-		want := map[string]string{"public": "", "user": "guest userToken", "service": "serviceToken", "either": "guest serviceToken userToken"}[r.Access]
+		want := map[string]string{"public": "", "user": "guest userToken", "service": "serviceToken", "either": "guest serviceToken userToken", "admin": "guest serviceToken userToken"}[r.Access]
 		if got := strings.Join(schemes, " "); got != want {
 			t.Errorf("%s %s: documented for %q, the table says %s", r.Method, r.Path, got, r.Access)
 		}
@@ -226,7 +231,7 @@ func TestCrossOrigin(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	h := start(t)
 	deps := web.Deps{
-		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Settings: h.settings, Policy: webOnly(), Authenticator: users{},
+		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Settings: h.settings, Policy: webOnly(), DeadLetters: h.letters, Status: steady, Authenticator: users{},
 		Signals: func(func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 			return func(*fiber.Ctx) error { return nil }
 		},
@@ -246,6 +251,7 @@ func TestConfigIsChecked(t *testing.T) {
 		{AllowedOrigins: []string{"https://a/b"}},
 		{Guest: &web.Guest{User: "jane"}},
 		{Guest: &web.Guest{}, AllowedOrigins: []string{"*"}},
+		{Admins: []string{"ci", ""}},
 	} {
 		if _, err := web.New(deps, config); err == nil {
 			t.Errorf("%+v: no error", config)

@@ -67,6 +67,7 @@ type harness struct {
 	submitter *submitter
 	signaler  *signaler
 	settings  *settings
+	letters   *letters
 	logged    *lockedBuffer
 	server    *web.Server
 	address   string
@@ -76,10 +77,11 @@ type harness struct {
 // start serves on a loopback port until the test ends.
 func start(t *testing.T, change ...func(*web.Deps, *web.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, settings: &settings{}, logged: &lockedBuffer{}}
+	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, settings: &settings{}, letters: &letters{}, logged: &lockedBuffer{}}
 	deps := web.Deps{
 		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler,
 		Settings: h.settings, Policy: webOnly(),
+		DeadLetters: h.letters, Status: steady, Trace: newTraces(),
 		Authenticator: auth.Chain{users{}, staticTokens(t)},
 		Signals:       socketEcho,
 		Logger:        slog.New(slog.NewTextHandler(h.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -272,6 +274,10 @@ var description = func() func(*testing.T) *apiDescription {
 func (d *apiDescription) find(path string) (string, map[string]string) {
 	if path = strings.TrimRight(path, "/"); d.document.Paths.Value(path) != nil {
 		return path, nil
+	}
+	if rest, ok := strings.CutSuffix(path, "/deliveries"); ok {
+		template, params := d.find(rest)
+		return template + "/deliveries", params
 	}
 	parent, id := path[:strings.LastIndex(path, "/")+1], path[strings.LastIndex(path, "/")+1:]
 	if template := parent + "{id}"; d.document.Paths.Value(template) != nil {

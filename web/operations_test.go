@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -82,7 +83,8 @@ func TestOpenAPIIsServed(t *testing.T) {
 // One request that succeeds for each documented operation: the harness holds
 // the answers to the document.
 func TestEveryOperationAnswersAsDocumented(t *testing.T) {
-	h := start(t)
+	h := start(t, withAdmins(serviceName))
+	h.letters.add(letterOf(1))
 	h.inbox.rows = []signalbox.Notification{
 		{
 			ID: idOf(1), User: jane, Origin: serviceName, Created: epoch, Updated: epoch, Read: epoch, Saved: epoch,
@@ -114,8 +116,14 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.body = `{"ids":["` + idOf(1) + `"],"read":false}`
 			case strings.HasSuffix(path, "/settings"):
 				r.body = `{"channels":[{"id":"Web","enabled":true,"origins":[{"id":"ci","enabled":false,"topics":[{"id":"t","enabled":true}]}]}]}`
+			case strings.HasSuffix(path, "/deliveries"):
+				r.path = strings.Replace(path, "{id}", tracedID, 1)
 			case strings.HasSuffix(path, "/preview"):
 				r.path += "?origin=ci&user=" + jane
+			case strings.HasSuffix(path, "/show"):
+				r.path += "?id=" + url.QueryEscape(letterOf(1).ID)
+			case strings.Contains(path, "/dead-letters/"):
+				r.body = `{"ids":["x"]}`
 			case strings.HasSuffix(path, "/batch"):
 				r.body = "[" + toJane + "]"
 			case strings.HasSuffix(path, "/publish"):
@@ -163,6 +171,9 @@ func TestDocumentedLimits(t *testing.T) {
 		fmt.Sprintf("minimum: 0, maximum: %d, default: 0}", web.MaxOffset),
 		fmt.Sprintf("warnings: type: array maxItems: %d", signalbox.MaxWarnings),
 		fmt.Sprintf("channels: type: array maxItems: %d", signalbox.MaxChoices),
+		fmt.Sprintf("maximum: %d, default: %d}", web.MaxLettersLimit, web.DefaultLettersLimit),
+		fmt.Sprintf("deadLetters: type: array maxItems: %d", web.MaxLettersLimit),
+		fmt.Sprintf("minItems: 1 maxItems: %d items: {type: string}", web.MaxLetterIDs),
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("not in the document: %s", want)

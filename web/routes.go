@@ -47,6 +47,8 @@ type route struct {
 	service func(*fiber.Ctx, signalbox.ServicePrincipal) error
 	// either is for users and services; it tells them apart.
 	either func(*fiber.Ctx, signalbox.Principal) error
+	// admin is for those users and services that are admins, see [Config.Admins].
+	admin func(*fiber.Ctx, signalbox.Principal) error
 	// socket is the WebSocket: a user route whose token travels in another
 	// header.
 	socket fiber.Handler
@@ -77,8 +79,16 @@ func (s *Server) table() []route {
 		{method: post, path: n + "/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: post, path: n + "/notifications/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: get, path: n + "/openapi.yaml", public: serveOpenAPI},
+
+		{method: get, path: n + "/admin/status", plugin: notificationsPlugin, admin: s.adminStatus},
+		{method: get, path: n + "/admin/dead-letters", plugin: notificationsPlugin, admin: s.listDeadLetters},
+		{method: get, path: n + "/admin/dead-letters/show", plugin: notificationsPlugin, admin: s.showDeadLetter},
+		{method: post, path: n + "/admin/dead-letters/retry", plugin: notificationsPlugin, maxBody: body, admin: s.retryDeadLetters},
+		{method: post, path: n + "/admin/dead-letters/drop", plugin: notificationsPlugin, maxBody: body, admin: s.dropDeadLetters},
+
 		{method: get, path: n + "/:id", plugin: notificationsPlugin, user: s.get},
 		{method: get, path: n + "/notifications/:id", plugin: notificationsPlugin, user: s.get},
+		{method: get, path: n + "/notifications/:id/deliveries", plugin: notificationsPlugin, either: s.deliveries},
 
 		{method: get, path: signalsAPI, plugin: signalsPlugin, socket: s.deps.Signals(socketUser)},
 		{method: post, path: signalsAPI + "/publish", plugin: signalsPlugin, maxBody: body, service: s.publish},
@@ -93,7 +103,7 @@ func (s *Server) table() []route {
 // rules counts the access rules of a route. It must be 1.
 func (r *route) rules() int {
 	n := 0
-	for _, set := range []bool{r.public != nil, r.user != nil, r.service != nil, r.either != nil, r.socket != nil} {
+	for _, set := range []bool{r.public != nil, r.user != nil, r.service != nil, r.either != nil, r.admin != nil, r.socket != nil} {
 		if set {
 			n++
 		}
@@ -106,7 +116,8 @@ type RouteInfo struct {
 	Method string
 	// Path is a Fiber pattern.
 	Path string
-	// Access is who may use it: "public", "user", "service" or "either" of these.
+	// Access is who may use it: "public", "user", "service", "either" of these, or
+	// "admin".
 	Access string
 }
 
@@ -124,6 +135,8 @@ func (s *Server) Routes() []RouteInfo {
 			info.Access = "service"
 		case r.either != nil:
 			info.Access = "either"
+		case r.admin != nil:
+			info.Access = "admin"
 		}
 		list = append(list, info)
 	}
@@ -184,6 +197,13 @@ func (s *Server) run(c *fiber.Ctx, r *route) (err error) {
 		return r.public(c)
 	}
 	principal, err := s.authenticate(c, r)
+	if r.admin != nil {
+		if err != nil {
+			s.recordUnknown(c, r)
+			return err
+		}
+		return s.runAsAdmin(c, r, principal)
+	}
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ const (
 
 // send accepts one send request.
 func (s *Server) send(c *fiber.Ctx, service signalbox.ServicePrincipal) error {
-	decoded, err := signalbox.DecodeSendRequest(c.Request().Body())
+	decoded, err := signalbox.DecodeSendRequest(c.Request().Body(), s.config.Rules)
 	if err != nil {
 		return err
 	}
@@ -29,12 +29,14 @@ func (s *Server) send(c *fiber.Ctx, service signalbox.ServicePrincipal) error {
 		return err
 	}
 	c.Status(fiber.StatusAccepted)
+	// RFC 9110, section 15.3.3: a 202 points to where its status can be seen.
+	c.Set(fiber.HeaderLocation, notificationsAPI+"/notifications/"+submitted.receipts[0].ID+"/deliveries")
 	return sendJSON(c, submitted.receipts[0])
 }
 
 // sendBatch accepts an array of send requests, all or none.
 func (s *Server) sendBatch(c *fiber.Ctx, service signalbox.ServicePrincipal) error {
-	batch, err := signalbox.DecodeBatch(c.Request().Body())
+	batch, err := signalbox.DecodeBatch(c.Request().Body(), s.config.Rules)
 	if err != nil {
 		return err
 	}

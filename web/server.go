@@ -29,6 +29,12 @@ type Deps struct {
 	// does.
 	Settings signalbox.SettingsStore
 	Policy   *signalbox.SettingsPolicy
+	// Trace tells what became of what was sent.
+	Trace signalbox.TraceStore
+	// DeadLetters are shown to admins, who retry or drop them. Status tells admins
+	// how the router is doing.
+	DeadLetters signalbox.DeadLetterStore
+	Status      func(context.Context) (Status, error)
 	// Authenticator knows the credentials of services and users. Guest mode is
 	// not its business, see [Config.Guest].
 	Authenticator auth.Authenticator
@@ -73,6 +79,12 @@ type Config struct {
 	AllowedOrigins []string
 	// Guest turns guest mode on.
 	Guest *Guest
+	// Rules checks what is sent.
+	Rules signalbox.Validator
+	// Admins may use the routes for admins: services by their subjects, verbatim,
+	// and users by their own references or those of groups that they are in.
+	// Defaults to nobody.
+	Admins []string
 }
 
 // Guest configures guest mode: a request without a token is a user of its own
@@ -161,6 +173,7 @@ func (d Deps) validate() error {
 		"Inbox": d.Inbox == nil, "Submitter": d.Submitter == nil, "Signaler": d.Signaler == nil,
 		"Authenticator": d.Authenticator == nil, "Signals": d.Signals == nil,
 		"Settings": d.Settings == nil, "Policy": d.Policy == nil,
+		"DeadLetters": d.DeadLetters == nil, "Status": d.Status == nil,
 	} {
 		if missing {
 			return fmt.Errorf("web: Deps.%s is missing", name)
@@ -181,7 +194,9 @@ type Server struct {
 	metrics *metrics
 	routes  []route
 	app     *fiber.App
-	outages throttle
+	admins  admins
+	// outages and unknown keep log entries that many requests would make to few.
+	outages, unknown throttle
 
 	// base is the parent of every request's context; it ends when a shutdown
 	// runs out of patience.
@@ -207,6 +222,10 @@ func New(deps Deps, config Config) (*Server, error) {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{deps: deps, config: config, log: deps.Logger, auth: auth.Chain{deps.Authenticator}}
+	var err error
+	if s.admins, err = newAdmins(config.Admins); err != nil {
+		return nil, err
+	}
 	if config.Guest != nil {
 		guest, err := auth.NewGuest(auth.GuestConfig{
 			User: config.Guest.User, Hosts: config.Guest.Hosts, AllowedOrigins: config.AllowedOrigins,
@@ -217,7 +236,6 @@ func New(deps Deps, config Config) (*Server, error) {
 		}
 		s.auth = auth.Chain{guest, deps.Authenticator}
 	}
-	var err error
 	if s.metrics, err = newMetrics(deps.Registerer); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/channels"
 	"github.com/signalbox/signalbox/cmd"
 )
 
@@ -30,9 +31,9 @@ type logbook struct{ log *slog.Logger }
 
 func (logbook) Name() string { return "Logbook" }
 
-func (l logbook) Deliver(ctx context.Context, n signalbox.Notification) error {
-	l.log.InfoContext(ctx, "logbook", "user", n.User, "title", n.Payload.Title)
-	return nil
+func (l logbook) Deliver(ctx context.Context, d channels.Delivery) (channels.Sent, error) {
+	l.log.InfoContext(ctx, "logbook", "to", d.Audience, "title", d.Notification.Payload.Title)
+	return channels.Sent{Reply: "logged"}, nil
 }
 
 func main() {

@@ -101,7 +101,7 @@ func TestExample(t *testing.T) {
 	}
 
 	// The channel tells of each recipient once, and of what is stored.
-	lines := printed.find(t, `msg=logbook user=(\S+) title="(.*)"`, 3)
+	lines := printed.find(t, `msg=logbook to=(\S+) title="(.*)"`, 3)
 	told := map[string]int{}
 	for _, line := range lines {
 		told[line[1]+" "+line[2]]++

@@ -14,12 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/channels"
 	"github.com/signalbox/signalbox/cmd"
 	"github.com/signalbox/signalbox/storage/storagetest"
 )
 
 // inTrouble gives the process a processor and a channel that misbehave as the
-// title of a notification asks for ("titles"), or that are slow ("slow").
+// title of a notification asks for ("titles"), or that are slow ("slow", "latent").
 const inTrouble = "SIGNALBOX_TEST_TROUBLE"
 
 func troubles() []cmd.Option {
@@ -28,6 +29,10 @@ func troubles() []cmd.Option {
 		return []cmd.Option{cmd.WithProcessor(trouble{}), cmd.WithChannel(pager{})}
 	case "slow":
 		return []cmd.Option{cmd.WithProcessor(sluggish{})}
+	case "latent 0":
+		return []cmd.Option{cmd.WithChannel(latent(0))}
+	case "latent 100ms":
+		return []cmd.Option{cmd.WithChannel(latent(100 * time.Millisecond))}
 	}
 	return nil
 }
@@ -55,11 +60,11 @@ type pager struct{}
 
 func (pager) Name() string { return "Pager" }
 
-func (pager) Deliver(_ context.Context, n signalbox.Notification) error {
-	if strings.HasPrefix(n.Payload.Title, "undeliverable") {
-		return errAsked
+func (pager) Deliver(_ context.Context, d channels.Delivery) (channels.Sent, error) {
+	if strings.HasPrefix(d.Notification.Payload.Title, "undeliverable") {
+		return channels.Sent{}, signalbox.Permanent(errAsked)
 	}
-	return nil
+	return channels.Sent{Reply: "paged"}, nil
 }
 
 // sluggish keeps a consumer busy.
@@ -148,7 +153,7 @@ func TestTroubleStaysWithItsNotification(t *testing.T) {
 			}
 			return rows.Err()
 		})
-		want := map[string]deadLetter{"undeliverable": {Topic: "deliveries.Pager", Stage: "Pager", Attempts: 3}}
+		want := map[string]deadLetter{"undeliverable": {Topic: "deliveries.Pager", Stage: "Pager", Attempts: 1}}
 		for _, title := range bad {
 			want[title] = deadLetter{Topic: "notifications.retry", Stage: "trouble", Attempts: 3}
 		}
@@ -167,4 +172,23 @@ func TestTroubleStaysWithItsNotification(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 	})
+}
+
+// latent is a channel that takes as long for a delivery as its value, 32 of them at
+// a time.
+type latent time.Duration
+
+func (latent) Name() string { return "Latent" }
+
+func (latent) Limits() channels.Limits { return channels.Limits{Concurrency: latentCalls} }
+
+const latentCalls = 32
+
+func (l latent) Deliver(ctx context.Context, _ channels.Delivery) (channels.Sent, error) {
+	select {
+	case <-time.After(time.Duration(l)):
+		return channels.Sent{}, nil
+	case <-ctx.Done():
+		return channels.Sent{}, ctx.Err()
+	}
 }

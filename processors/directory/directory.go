@@ -111,6 +111,17 @@ func (d *Directory) Entities(ctx context.Context, refs []string) (map[string]sig
 	return entities, nil
 }
 
+// Users lists all users that the sources know, page by page: up to limit of them
+// (a page may be empty), and where the next page begins, which is empty at the end.
+// Errors are transient.
+func (d *Directory) Users(ctx context.Context, after string, limit int) (refs []string, next string, err error) {
+	chain, _ := d.source.(Chain)
+	if refs, next, err = chain.Users(ctx, after, limit); err != nil {
+		return nil, "", unavailable(err)
+	}
+	return refs, next, nil
+}
+
 // Ownership implements [signalbox.Directory].
 func (d *Directory) Ownership(ctx context.Context, user string) ([]string, error) {
 	owned := []string{user}

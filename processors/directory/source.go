@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/signalbox/signalbox"
 )
@@ -41,6 +43,44 @@ type Source interface {
 	// Lookup returns the records of those references that it knows, by
 	// reference. refs are canonical and distinct.
 	Lookup(ctx context.Context, refs []string) (map[string]*Record, error)
+}
+
+// Lister is a [Source] that can list its users.
+type Lister interface {
+	Source
+	// Users returns up to limit references of users. after is empty, or next of the
+	// page before; next is empty at the end.
+	Users(ctx context.Context, after string, limit int) (refs []string, next string, err error)
+}
+
+// Users lists the users of the sources that can, one source after the other, so
+// that a user whom two of them know appears twice.
+func (c Chain) Users(ctx context.Context, after string, limit int) (refs []string, next string, err error) {
+	at, cursor := 0, ""
+	if after != "" {
+		place, rest, _ := strings.Cut(after, " ")
+		if at, err = strconv.Atoi(place); err != nil || at < 0 {
+			return nil, "", fmt.Errorf("%q is no place in the list of users", after)
+		}
+		cursor = rest
+	}
+	for ; at < len(c); at, cursor = at+1, "" {
+		lister, lists := c[at].(Lister)
+		if !lists {
+			continue
+		}
+		if refs, cursor, err = lister.Users(ctx, cursor, limit); err != nil {
+			return nil, "", err
+		}
+		if cursor == "" && at+1 < len(c) {
+			return refs, strconv.Itoa(at+1) + " ", nil
+		}
+		if cursor != "" {
+			next = strconv.Itoa(at) + " " + cursor
+		}
+		return refs, next, nil
+	}
+	return nil, "", nil
 }
 
 // Chain asks each source for what the ones before it do not know. The first

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/signalbox/signalbox/storage/database"
 )
 
 // Who listens holds a shared advisory lock in its listening session, which ends
@@ -95,4 +97,20 @@ func (p *presence) anybody(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	// Somebody may have said hello after the database looked.
 	p.none = !found && p.heard == heard
 	return !p.none, nil
+}
+
+// Instances counts the instances that listen on this database now; at least 1.
+func (b *Bus) Instances(ctx context.Context) (int, error) {
+	if b.db.Dialect != database.Postgres {
+		return 1, nil
+	}
+	var n int
+	if err := b.db.Reader.QueryRowContext(ctx, `SELECT count(DISTINCT pid) FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid::bigint = $1 AND objid::bigint = $2`,
+		int64(uint32(lockClass)), int64(uint32(b.peers.key))).Scan(&n); err != nil {
+		return 0, fmt.Errorf("bus: instances: %w", database.Classify(err))
+	}
+	return max(n, 1), nil
 }

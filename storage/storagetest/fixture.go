@@ -18,11 +18,15 @@ type Store interface {
 	signalbox.Committer
 	signalbox.Accepter
 	signalbox.SettingsStore
+	signalbox.DeadLetterStore
+	signalbox.DeliveryStore
+	signalbox.TraceStore
 
 	DeleteExpired(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteClaims(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteOnceKeys(ctx context.Context, before time.Time, batch int) (int, error)
-	DeadLetters(ctx context.Context, limit int) ([]signalbox.DeadLetter, error)
+	DeleteTrace(ctx context.Context, before time.Time, batch int) (int, error)
+	DeleteThreads(ctx context.Context, before time.Time, batch int) (int, error)
 	CountDeadLetters(ctx context.Context) (int, error)
 }
 
@@ -35,6 +39,8 @@ type Fixture struct {
 	Clock *Clock
 	// Published returns the messages that were committed, in order.
 	Published func(t *testing.T) []signalbox.Message
+	// Position returns the position of the message that was published last.
+	Position func() int64
 	// Woken returns the topics that were woken since the last call.
 	Woken func() []string
 	// FailPublishing makes publishing fail with err until it is called with nil.

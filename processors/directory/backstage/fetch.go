@@ -1,6 +1,7 @@
 package backstage
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,40 +144,54 @@ const maxPages = 10_000
 
 // related asks by-query for all entities with a relation to ref.
 func (c *Client) related(relation, ref string) ([]string, error) {
-	query := url.Values{
-		"filter": {"relations." + relation + "=" + ref},
-		"fields": {"kind,metadata.name,metadata.namespace"},
-		"limit":  {strconv.Itoa(c.config.PageSize)},
-	}
-	var all []string
+	var (
+		all    []string
+		cursor string
+	)
 	for range maxPages {
-		var page []string
-		var next string
-		err := c.call(http.MethodGet, "/entities/by-query?"+query.Encode(), nil, func(d *json.Decoder) (err error) {
-			page = page[:0]
-			next, err = decodeAnswer(d, func(d *json.Decoder) error {
-				var e wireEntity
-				if err := d.Decode(&e); err != nil {
-					return err
-				}
-				if found, ok := e.ref(); ok {
-					page = append(page, found)
-				}
-				return nil
-			})
-			return err
-		})
+		page, next, err := c.page("relations."+relation+"="+ref, cursor, c.config.PageSize)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
-		if next == "" {
+		if all = append(all, page...); next == "" {
 			return all, nil
 		}
-		query.Del("filter") // the cursor has it
-		query.Set("cursor", next)
+		cursor = next
 	}
 	return nil, fmt.Errorf("backstage catalog: the query for %s of %s has no end", relation, ref)
+}
+
+// page asks by-query for a page of the references of all entities that match a
+// filter. A cursor has the filter.
+func (c *Client) page(filter, cursor string, limit int) (refs []string, next string, err error) {
+	query := url.Values{"fields": {"kind,metadata.name,metadata.namespace"}, "limit": {strconv.Itoa(limit)}}
+	if cursor == "" {
+		query.Set("filter", filter)
+	} else {
+		query.Set("cursor", cursor)
+	}
+	err = c.call(http.MethodGet, "/entities/by-query?"+query.Encode(), nil, func(d *json.Decoder) (err error) {
+		refs = refs[:0]
+		next, err = decodeAnswer(d, func(d *json.Decoder) error {
+			var e wireEntity
+			if err := d.Decode(&e); err != nil {
+				return err
+			}
+			if found, ok := e.ref(); ok {
+				refs = append(refs, found)
+			}
+			return nil
+		})
+		return err
+	})
+	return refs, next, err
+}
+
+// Users implements [directory.Lister].
+func (c *Client) Users(_ context.Context, after string, limit int) (refs []string, next string, err error) {
+	refs, next, err = c.page("kind=user", after, min(limit, c.config.PageSize))
+	c.tell(err)
+	return refs, next, err
 }
 
 // wireEntity is an entity as the catalog sends it.

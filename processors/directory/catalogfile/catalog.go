@@ -113,6 +113,15 @@ func (c *Catalog) Lookup(_ context.Context, refs []string) (map[string]*director
 	return now.index.pick(refs), nil
 }
 
+// Users implements [directory.Lister].
+func (c *Catalog) Users(_ context.Context, after string, limit int) (refs []string, next string, err error) {
+	now := c.current.Load()
+	if len(now.unread) > 0 {
+		return nil, "", fmt.Errorf("a catalog file could not be read yet: %w", &now.unread[0])
+	}
+	return now.index.users(after, limit)
+}
+
 // Problems returns what is wrong with the files as they are now, sorted by name.
 func (c *Catalog) Problems() []FileError {
 	return append([]FileError(nil), c.current.Load().problems...)

@@ -2,6 +2,8 @@ package catalogfile
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/signalbox/signalbox/processors/directory"
 )
@@ -84,4 +86,19 @@ func (x index) pick(refs []string) map[string]*directory.Record {
 		}
 	}
 	return found
+}
+
+// users returns a page of the users, in order.
+func (x index) users(after string, limit int) (refs []string, next string, err error) {
+	for ref := range x {
+		if strings.HasPrefix(ref, "user:") && ref > after {
+			refs = append(refs, ref)
+		}
+	}
+	slices.Sort(refs)
+	if len(refs) > limit {
+		refs = refs[:limit]
+		next = refs[limit-1]
+	}
+	return refs, next, nil
 }

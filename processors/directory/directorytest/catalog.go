@@ -228,7 +228,8 @@ func (c *Catalog) byQuery(r *http.Request, _ []byte) (Request, any) {
 	relation := strings.TrimPrefix(key, "relations.")
 	found := []*wire{} // never null
 	for _, ref := range c.order {
-		if e := c.entities[ref]; slices.Contains(e.Relations, Relation{relation, target}) {
+		e := c.entities[ref]
+		if slices.Contains(e.Relations, Relation{relation, target}) || key == "kind" && strings.EqualFold(e.Kind, target) {
 			found = append(found, project(e, strings.Split(query.Get("fields"), ",")))
 		}
 	}

@@ -20,8 +20,35 @@ type Make func(t *testing.T, entities []Entity) signalbox.Directory
 func Run(t *testing.T, makeDirectory Make) {
 	t.Run("without entities", func(t *testing.T) { Nothing(t, makeDirectory(t, nil)) })
 	t.Run("organisation", func(t *testing.T) { organisation(t, makeDirectory(t, Organisation())) })
+	t.Run("all users", func(t *testing.T) { everybody(t, makeDirectory(t, Organisation())) })
 	t.Run("large group", func(t *testing.T) { large(t, makeDirectory) })
 	t.Run("long chain", func(t *testing.T) { long(t, makeDirectory) })
+}
+
+// everybody lists all users in pages of two.
+func everybody(t *testing.T, d signalbox.Directory) {
+	lister, lists := d.(interface {
+		Users(ctx context.Context, after string, limit int) (refs []string, next string, err error)
+	})
+	if !lists {
+		t.Fatal("the directory does not list users")
+	}
+	var (
+		all  []string
+		next string
+	)
+	for pages := 0; pages == 0 || next != ""; pages++ {
+		refs, further, err := lister.Users(t.Context(), next, 2)
+		if err != nil || len(refs) > 2 || pages > 10 {
+			t.Fatalf("page %d: %v, %v", pages, refs, err)
+		}
+		all, next = append(all, refs...), further
+	}
+	slices.Sort(all)
+	want := []string{"user:default/ann", "user:default/bob", "user:default/cat", "user:default/eve", "user:ops/dan"}
+	if !slices.Equal(all, want) {
+		t.Errorf("users %v, want %v", all, want)
+	}
 }
 
 // Organisation is the one that the suite asks about.

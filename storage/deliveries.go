@@ -1,0 +1,281 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/storage/database"
+)
+
+// deliveryColumns are those of a record, in the order in which scanDelivery reads
+// them.
+const deliveryColumns = `request_id, audience, channel, target, notification_id, origin, status, rule,
+	address, detail, provider_id, attempts, next_attempt, created, updated`
+
+func scanDelivery(rows interface{ Scan(into ...any) error }) (signalbox.DeliveryRecord, error) {
+	var (
+		r                      signalbox.DeliveryRecord
+		next, created, updated database.Time
+	)
+	err := rows.Scan(&r.RequestID, &r.Audience, &r.Channel, &r.Target, &r.NotificationID, &r.Origin, &r.Status, &r.Rule,
+		&r.Address, &r.Detail, &r.ProviderID, &r.Attempts, &next, &created, &updated)
+	r.Next, r.Created, r.Updated = next.Time, created.Time, updated.Time
+	return r, err
+}
+
+// deliveryRow is a record as the write statements read it out of JSON: one text
+// fits any number of rows on both databases.
+type deliveryRow struct {
+	RequestID      string `json:"request_id"`
+	Audience       string `json:"audience"`
+	Channel        string `json:"channel"`
+	Target         string `json:"target"`
+	NotificationID string `json:"notification_id"`
+	Origin         string `json:"origin"`
+	Status         string `json:"status"`
+	Rule           string `json:"rule"`
+	Address        string `json:"address"`
+	Detail         string `json:"detail"`
+	ProviderID     string `json:"provider_id"`
+	Attempts       int    `json:"attempts"`
+	Next           any    `json:"next_attempt"`
+	Created        any    `json:"created"`
+	Updated        any    `json:"updated"`
+}
+
+func (s *Store) deliveryRow(r *signalbox.DeliveryRecord) deliveryRow {
+	return deliveryRow{
+		RequestID: r.RequestID, Audience: string(r.Audience), Channel: r.Channel, Target: printable(r.Target),
+		NotificationID: r.NotificationID, Origin: r.Origin, Status: string(r.Status), Rule: string(r.Rule),
+		Address: printable(r.Address), Detail: printable(r.Detail), ProviderID: printable(r.ProviderID), Attempts: r.Attempts,
+		Next: s.db.Dialect.TimeArg(r.Next), Created: s.db.Dialect.TimeArg(r.Created), Updated: s.db.Dialect.TimeArg(r.Updated),
+	}
+}
+
+// deliverySource is a table of the rows in $1.
+var deliverySource = map[database.Dialect]string{
+	database.Postgres: `SELECT ` + deliveryColumns + ` FROM json_to_recordset($1::json) AS r(request_id uuid, audience text,
+	channel text, target text, notification_id uuid, origin text, status text, rule text, address text, detail text,
+	provider_id text, attempts integer, next_attempt timestamptz, created timestamptz, updated timestamptz) WHERE true`,
+	database.SQLite: `SELECT value ->> 'request_id', value ->> 'audience', value ->> 'channel', value ->> 'target',
+	value ->> 'notification_id', value ->> 'origin', value ->> 'status', value ->> 'rule', value ->> 'address', value ->> 'detail',
+	value ->> 'provider_id', value ->> 'attempts', value ->> 'next_attempt', value ->> 'created', value ->> 'updated'
+FROM json_each($1) WHERE true`,
+}
+
+// deliveryRows is how many records one statement writes.
+const deliveryRows = 1000
+
+// addDeliveries adds records that are not there and returns the messages of those.
+func (s *Store) addDeliveries(ctx context.Context, tx *sql.Tx, list []signalbox.NewDelivery) ([]signalbox.Message, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b signalbox.NewDelivery) int { return compareKeys(a.DeliveryKey, b.DeliveryKey) })
+	query := "INSERT INTO deliveries (" + deliveryColumns + ") " + deliverySource[s.db.Dialect] +
+		" ON CONFLICT (request_id, audience, channel, target) DO NOTHING RETURNING request_id, audience, channel, target"
+	var messages []signalbox.Message
+	for part := range slices.Chunk(list, deliveryRows) {
+		byKey := make(map[signalbox.DeliveryKey]*signalbox.Message, len(part))
+		rows := make([]deliveryRow, len(part))
+		for i := range part {
+			part[i].Target = printable(part[i].Target) // as it comes back
+			rows[i] = s.deliveryRow(&part[i].DeliveryRecord)
+			byKey[part[i].DeliveryKey] = part[i].Message
+		}
+		added, err := s.writeDeliveries(ctx, tx, query, rows)
+		if err != nil {
+			return nil, err
+		}
+		// In the order of the list, so that messages go out in it.
+		for i := range part {
+			if message := byKey[part[i].DeliveryKey]; message != nil && added[part[i].DeliveryKey] {
+				messages = append(messages, *message)
+			}
+		}
+	}
+	return messages, nil
+}
+
+// writeDeliveries runs a statement that returns the keys of what it wrote.
+func (s *Store) writeDeliveries(ctx context.Context, tx *sql.Tx, query string, rows []deliveryRow) (map[signalbox.DeliveryKey]bool, error) {
+	encoded, err := json.Marshal(rows)
+	if err != nil {
+		return nil, fmt.Errorf("deliveries: %w", err)
+	}
+	written := make(map[signalbox.DeliveryKey]bool, len(rows))
+	found, err := tx.QueryContext(ctx, query, string(encoded))
+	if err := each(found, err, func(rows *sql.Rows) error {
+		var key signalbox.DeliveryKey
+		err := rows.Scan(&key.RequestID, &key.Audience, &key.Channel, &key.Target)
+		written[key] = true
+		return err
+	}); err != nil {
+		return nil, fmt.Errorf("deliveries: %w", err)
+	}
+	return written, nil
+}
+
+func compareKeys(a, b signalbox.DeliveryKey) int {
+	return cmp.Or(cmp.Compare(a.RequestID, b.RequestID), cmp.Compare(a.Audience, b.Audience),
+		cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Target, b.Target))
+}
+
+// Delivery implements [signalbox.DeliveryStore].
+func (s *Store) Delivery(ctx context.Context, key signalbox.DeliveryKey) (signalbox.DeliveryRecord, bool, error) {
+	request, ok := canonicalUUID(key.RequestID)
+	if !ok {
+		return signalbox.DeliveryRecord{}, false, nil
+	}
+	row := s.db.Reader.QueryRowContext(ctx, "SELECT "+deliveryColumns+` FROM deliveries
+WHERE request_id = $1 AND audience = $2 AND channel = $3 AND target = $4`, request, key.Audience, key.Channel, printable(key.Target))
+	record, err := scanDelivery(row)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return record, false, nil
+	case err != nil:
+		return record, false, fmt.Errorf("storage: delivery: %w", database.Classify(err))
+	}
+	return record, true, nil
+}
+
+// replaceDeliveries stores records as they are now. What was delivered stays so:
+// a second attempt, by a consumer whose lease ran out, may know less.
+func (s *Store) replaceDeliveries(ctx context.Context, tx *sql.Tx, records []signalbox.DeliveryRecord) error {
+	// A statement may meet a key once.
+	latest := make(map[signalbox.DeliveryKey]signalbox.DeliveryRecord, len(records))
+	for _, r := range records {
+		if have, twice := latest[r.DeliveryKey]; !twice || have.Status != signalbox.DeliveryDelivered {
+			latest[r.DeliveryKey] = r
+		}
+	}
+	rows := make([]deliveryRow, 0, len(latest))
+	for _, r := range latest {
+		rows = append(rows, s.deliveryRow(&r))
+	}
+	slices.SortFunc(rows, func(a, b deliveryRow) int {
+		return cmp.Or(cmp.Compare(a.RequestID, b.RequestID), cmp.Compare(a.Audience, b.Audience),
+			cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Target, b.Target))
+	})
+	query := "INSERT INTO deliveries AS d (" + deliveryColumns + ") " + deliverySource[s.db.Dialect] +
+		` ON CONFLICT (request_id, audience, channel, target) DO UPDATE SET status = excluded.status, rule = excluded.rule,
+	address = excluded.address, detail = excluded.detail, provider_id = excluded.provider_id, attempts = excluded.attempts,
+	next_attempt = excluded.next_attempt, updated = excluded.updated
+WHERE d.status <> 'delivered' RETURNING request_id, audience, channel, target`
+	for part := range slices.Chunk(rows, deliveryRows) {
+		if _, err := s.writeDeliveries(ctx, tx, query, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Settle implements [signalbox.DeliveryStore].
+func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) error {
+	var (
+		records   []signalbox.DeliveryRecord
+		split     []signalbox.DeliveryKey
+		children  []signalbox.NewDelivery
+		letters   []signalbox.DeadLetter
+		done      []int64
+		postponed []signalbox.Settlement
+	)
+	for _, one := range settlements {
+		switch {
+		case len(one.Children) > 0 && one.Postponed == nil:
+			split = append(split, one.Record.DeliveryKey)
+		case one.Record.RequestID != "":
+			records = append(records, one.Record)
+		}
+		children = append(children, one.Children...)
+		if one.DeadLetter != nil {
+			letters = append(letters, *one.DeadLetter)
+		}
+		if one.Postponed != nil {
+			postponed = append(postponed, one)
+		} else {
+			done = append(done, one.Lease.Position)
+		}
+	}
+	var wake []string
+	err := s.db.InTx(ctx, func(tx *sql.Tx) error {
+		if err := s.bury(ctx, tx, letters); err != nil {
+			return err
+		}
+		if err := s.replaceDeliveries(ctx, tx, records); err != nil {
+			return err
+		}
+		if err := s.removeDeliveries(ctx, tx, split); err != nil {
+			return err
+		}
+		messages, err := s.addDeliveries(ctx, tx, children)
+		if err != nil {
+			return err
+		}
+		if err := s.releaseThreads(ctx, tx, settlements); err != nil {
+			return err
+		}
+		if err := s.queue.RemoveTx(ctx, tx, done); err != nil {
+			return err
+		}
+		if wake, err = s.queue.PostponeTx(ctx, tx, postponed); err != nil {
+			return err
+		}
+		if len(messages) == 0 {
+			return nil
+		}
+		wake = append(wake, topicsOf(messages)...)
+		return s.queue.PublishTx(ctx, tx, messages...)
+	})
+	if err != nil {
+		return fmt.Errorf("storage: settle: %w", err)
+	}
+	if len(wake) > 0 {
+		slices.Sort(wake)
+		s.queue.Wake(wake...)
+	}
+	return nil
+}
+
+// removeDeliveries removes records that others took the place of.
+func (s *Store) removeDeliveries(ctx context.Context, tx *sql.Tx, keys []signalbox.DeliveryKey) error {
+	slices.SortFunc(keys, compareKeys)
+	for _, key := range keys {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM deliveries WHERE request_id = $1 AND audience = $2 AND channel = $3 AND target = $4",
+			key.RequestID, key.Audience, key.Channel, key.Target); err != nil {
+			return fmt.Errorf("deliveries: %w", err)
+		}
+	}
+	return nil
+}
+
+// DeleteTrace deletes what is known of the requests that were accepted before, and
+// of their deliveries, in transactions of at most batch rows (1,000 if batch is not
+// positive), and returns how many rows they were. The inbox and dead letters
+// stay.
+func (s *Store) DeleteTrace(ctx context.Context, before time.Time, batch int) (deleted int, err error) {
+	if batch <= 0 {
+		batch = defaultDeleteBatch
+	}
+	for _, statement := range []string{
+		`DELETE FROM deliveries WHERE (request_id, audience, channel, target) IN
+(SELECT request_id, audience, channel, target FROM deliveries WHERE request_id < $1
+ ORDER BY request_id, audience, channel, target LIMIT $2)`,
+		`DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE id < $1 ORDER BY id LIMIT $2)`,
+	} {
+		n, err := s.deleteUntil(ctx, "trace", statement, uuidAt(before), batch)
+		deleted += n
+		if err != nil {
+			return deleted, err
+		}
+	}
+	return deleted, nil
+}
