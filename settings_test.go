@@ -449,3 +449,24 @@ func BenchmarkDecide(b *testing.B) {
 		policy.Decide(Subject{"Web", "ci", "deploys", SeverityNormal}, user)
 	}
 }
+
+func TestDecideShared(t *testing.T) {
+	p := NewSettingsPolicy(SettingsConfig{
+		Channels:  []string{"Web", "Slack"},
+		Defaults:  []Choice{{Channel: "Slack", Enabled: false}},
+		Mandatory: []MandatoryRule{{Channel: "Slack", Origin: "alerts"}},
+		Filters:   map[string]PayloadFilter{"Slack": {MinSeverity: SeverityHigh}},
+	})
+	for _, c := range []struct {
+		subject Subject
+		want    SettingsDecision
+	}{
+		{Subject{Channel: "Slack", Origin: "ci", Severity: SeverityHigh}, SettingsDecision{true, RuleShared}},
+		{Subject{Channel: "Slack", Origin: "ci", Severity: SeverityLow}, SettingsDecision{false, RuleMinSeverity}},
+		{Subject{Channel: "slack", Origin: "Alerts", Severity: SeverityLow}, SettingsDecision{true, RuleMandatory}},
+	} {
+		if got := p.DecideShared(c.subject); got != c.want {
+			t.Errorf("%+v: %+v, want %+v", c.subject, got, c.want)
+		}
+	}
+}
