@@ -17,7 +17,7 @@ import (
 // adopter's.
 func (a *app) wireChannels(e *extras) error {
 	for _, c := range a.config.Notifications.Slack {
-		channel, err := a.newSlack(c)
+		channel, err := a.newSlack(c, e.slack)
 		if err != nil {
 			return exitWith(exitUsage, fmt.Errorf("notifications.processors.slack: %w", err))
 		}
@@ -52,12 +52,12 @@ func (a *app) channelNames() []string {
 	return names
 }
 
-func (a *app) newSlack(c configs.Slack) (*slack.Channel, error) {
+func (a *app) newSlack(c configs.Slack, render slack.Renderer) (*slack.Channel, error) {
 	config := slack.Config{
 		Name: c.Name, Token: c.Token.Reveal(), APIURL: c.APIURL, Username: c.Username,
 		BroadcastChannels: c.BroadcastChannels, ThreadUpdates: c.ThreadUpdates, Filter: c.Filter,
 		ConcurrencyLimit: c.ConcurrencyLimit, ThrottleInterval: c.ThrottleInterval, TargetInterval: c.TargetInterval,
-		Template: c.Template, BaseURL: a.config.App.BaseURL, Directory: a.directory, Logger: a.log,
+		Template: c.Template, Render: render, BaseURL: a.config.App.BaseURL, Directory: a.directory, Logger: a.log,
 	}
 	if c.TargetInterval == 0 {
 		config.TargetInterval = -1 // in the configuration, zero does not limit

@@ -23,6 +23,7 @@ import (
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/channels"
+	"github.com/signalbox/signalbox/channels/slack"
 	"github.com/signalbox/signalbox/processors"
 )
 
@@ -35,6 +36,7 @@ type extras struct {
 	channels   []channels.Channel
 	decider    processors.Decider
 	directory  signalbox.Directory
+	slack      slack.Renderer
 }
 
 // WithProcessor adds a step to the pipeline. Steps run in the order in which
@@ -59,6 +61,12 @@ func WithDecider(d processors.Decider) Option {
 // processors/directory makes one of any source that can look records up.
 func WithDirectory(d signalbox.Directory) Option {
 	return func(e *extras) { e.directory = d }
+}
+
+// WithSlackRenderer changes or replaces the messages of the Slack channels that are
+// configured.
+func WithSlackRenderer(render slack.Renderer) Option {
+	return func(e *extras) { e.slack = render }
 }
 
 // The exit codes.
