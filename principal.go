@@ -1,5 +1,7 @@
 package signalbox
 
+import "time"
+
 // Principal is who a credential speaks for. It is sealed to the two kinds
 // below; every endpoint says which it takes.
 type Principal interface {
@@ -17,6 +19,9 @@ type UserPrincipal struct {
 	// Ownership are the references the user owns things as: its own, its
 	// groups'. Ref is always among them.
 	Ownership []string
+	// Expires is when the credential ends, and with it a connection that was made
+	// with it; zero if it does not.
+	Expires time.Time
 }
 
 // Subject returns the user's canonical reference.
