@@ -178,6 +178,13 @@ type Settlement struct {
 	Children []NewDelivery
 	// DeadLetter, if set, is kept.
 	DeadLetter *DeadLetter
+	// Held, if set, is stored: the delivery waits for a digest, until Held.Due.
+	Held *HeldDelivery
+	// Members are the records of what the delivery carried along as a digest. They
+	// are stored like Record.
+	Members []DeliveryRecord
+	// Unhold ends the holding of the delivery, and of all that it carried along.
+	Unhold bool
 	// Thread, if set, is released: with Sent as the last revision that reached the
 	// target, or without a change if Sent is nil.
 	Thread *ThreadKey
@@ -200,6 +207,12 @@ type DeliveryStore interface {
 	// meanwhile. held is false if another one has it. The same delivery may claim
 	// again. last is zero for a target that has seen nothing.
 	ClaimThread(ctx context.Context, key ThreadKey, delivery string, lease time.Duration) (last Thread, held bool, err error)
+	// ClaimDigest returns the part of a delivery that is held and due, for its
+	// audience and channel. The first one that asks for a window leads: it takes
+	// along everything that is due by now (at most [MaxDigestMembers]), gets the same
+	// held deliveries, itself among them, however often it asks, and nobody else gets
+	// them. A window has one digest.
+	ClaimDigest(ctx context.Context, key DeliveryKey, now time.Time) (part DigestPart, held []HeldDelivery, err error)
 	// Settle stores settlements in one transaction.
 	Settle(ctx context.Context, settlements []Settlement) error
 }

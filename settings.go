@@ -109,6 +109,9 @@ const (
 	RuleNoAddress Rule = "address.none"
 	// RuleSuperseded is that a newer revision came first.
 	RuleSuperseded Rule = "superseded"
+	// RuleDigest and RuleQuietHours are why something waits, by its user's schedule.
+	RuleDigest     Rule = "schedule.digest"
+	RuleQuietHours Rule = "schedule.quietHours"
 	// RuleProcessorPrefix, with a processor's name, is that the processor dropped it.
 	RuleProcessorPrefix = "processor."
 )
@@ -131,6 +134,8 @@ var ruleTexts = map[Rule]string{
 	RuleShared:         "It goes to a shared place, to which no user's settings apply",
 	RuleNoAddress:      "There is no address on this channel",
 	RuleSuperseded:     "A newer revision was there first",
+	RuleDigest:         "It waits for the user's digest",
+	RuleQuietHours:     "It waits for the end of the user's quiet hours",
 }
 
 // Text says in a sentence what the rule is. A rule that is not known, as from
@@ -363,6 +368,9 @@ type SettingsStore interface {
 	// [Error] with [CodeInput], and nothing is stored, if the user would have more
 	// than [MaxChoices].
 	SaveChoices(ctx context.Context, user string, choices []Choice) error
+	// ForgetChoice removes a user's choice about one switch, so that what is less
+	// specific holds again. It does nothing if there is none.
+	ForgetChoice(ctx context.Context, user string, about ChoiceKey) error
 	// Seen returns the origins and topics of what was ever meant for a user,
 	// broadcasts included: at most [MaxSeenTopics] of them, the newest topics of
 	// every origin before older ones of any. The pipeline's commits record them.

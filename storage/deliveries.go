@@ -187,6 +187,8 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 		letters   []signalbox.DeadLetter
 		done      []int64
 		postponed []signalbox.Settlement
+		held      []signalbox.HeldDelivery
+		unheld    []signalbox.DeliveryKey
 	)
 	for _, one := range settlements {
 		switch {
@@ -194,6 +196,13 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 			split = append(split, one.Record.DeliveryKey)
 		case one.Record.RequestID != "":
 			records = append(records, one.Record)
+		}
+		records = append(records, one.Members...)
+		if one.Held != nil {
+			held = append(held, *one.Held)
+		}
+		if one.Unhold {
+			unheld = append(unheld, one.Record.DeliveryKey)
 		}
 		children = append(children, one.Children...)
 		if one.DeadLetter != nil {
@@ -221,6 +230,12 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 			return err
 		}
 		if err := s.releaseThreads(ctx, tx, settlements); err != nil {
+			return err
+		}
+		if err := s.hold(ctx, tx, held); err != nil {
+			return err
+		}
+		if err := s.unhold(ctx, tx, unheld); err != nil {
 			return err
 		}
 		if err := s.queue.RemoveTx(ctx, tx, done); err != nil {

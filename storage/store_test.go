@@ -24,6 +24,7 @@ func TestAccepter(t *testing.T)  { suite(t, storagetest.Accepter) }
 func TestRetention(t *testing.T) { suite(t, storagetest.Retention) }
 func TestSettings(t *testing.T)  { suite(t, storagetest.Settings) }
 
+func TestSchedules(t *testing.T)   { suite(t, storagetest.Schedules) }
 func TestDeliveries(t *testing.T)  { suite(t, storagetest.Deliveries) }
 func TestTrace(t *testing.T)       { suite(t, storagetest.Trace) }
 func TestDeadLetters(t *testing.T) { suite(t, storagetest.DeadLetters) }
@@ -79,7 +80,7 @@ func empty(t testing.TB, db *database.DB) {
 	if _, err := db.Writer.ExecContext(t.Context(), createOutbox); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "deliveries", "requests", "delivery_threads", "idempotency_keys", "settings", "settings_seen"} {
+	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "deliveries", "requests", "delivery_threads", "schedules", "held_deliveries", "digests", "idempotency_keys", "settings", "settings_seen"} {
 		if _, err := db.Writer.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}

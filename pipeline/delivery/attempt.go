@@ -27,12 +27,20 @@ type attempt struct {
 	// thread is set while it is claimed.
 	thread   *signalbox.ThreadKey
 	previous *channels.Sent
+	// digest is set for a delivery that carries others along.
+	digest *digest
 }
 
 // run takes the message to its end and says what to settle. The error means that
 // the infrastructure failed, or that ctx ended before anything was known.
 func (a *attempt) run(ctx context.Context) (signalbox.Settlement, error) {
 	c := a.consumer
+	if settlement, err := a.wait(ctx); settlement != nil || err != nil {
+		return or(settlement), err
+	}
+	if c.maxAge > 0 && time.Since(a.message.Since) >= c.maxAge {
+		return a.giveUp(ctx, a.tooOld()), nil
+	}
 	if a.mustResolve() {
 		if settlement, err := a.findTarget(ctx); settlement != nil || err != nil {
 			return or(settlement), err
@@ -45,16 +53,16 @@ func (a *attempt) run(ctx context.Context) (signalbox.Settlement, error) {
 	if put != nil {
 		return a.postpone(*put)
 	}
-	if c.channel && a.message.Notification.Payload.Scope != "" {
+	if c.channel && a.message.Notification.Payload.Scope != "" && !a.carriesDigest() {
 		if settlement, err := a.claim(ctx); settlement != nil || err != nil {
 			return or(settlement), err
 		}
 	}
 	a.message.Slot = time.Time{} // it is used up
 	var sent channels.Sent
-	delivery := a.delivery()
+	send := a.sending()
 	err = a.call(ctx, func(ctx context.Context) error {
-		taken, err := c.deliver(ctx, delivery)
+		taken, err := send(ctx)
 		if err == nil {
 			sent = taken // read only if the call was waited for
 		}
@@ -66,6 +74,17 @@ func (a *attempt) run(ctx context.Context) (signalbox.Settlement, error) {
 	}
 	a.permit.answered()
 	return a.delivered(sent), nil
+}
+
+// sending is the call to make.
+func (a *attempt) sending() func(context.Context) (channels.Sent, error) {
+	c := a.consumer
+	if a.carriesDigest() {
+		digest := a.digestToSend()
+		return func(ctx context.Context) (channels.Sent, error) { return c.digest(ctx, digest) }
+	}
+	delivery := a.delivery()
+	return func(ctx context.Context) (channels.Sent, error) { return c.deliver(ctx, delivery) }
 }
 
 func or(settlement *signalbox.Settlement) signalbox.Settlement {
@@ -159,7 +178,7 @@ func (a *attempt) findTarget(ctx context.Context) (*signalbox.Settlement, error)
 		a.message.Calls++
 		return some(a.failed(ctx, err))
 	}
-	if cursor != "" || found.Next != "" || len(found.Targets) > 1 {
+	if !a.carriesDigest() && (cursor != "" || found.Next != "" || len(found.Targets) > 1) {
 		a.permit.answered()
 		return some(a.split(found))
 	}

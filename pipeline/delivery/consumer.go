@@ -30,6 +30,8 @@ type consumer struct {
 	// channel is set unless it is a processor.
 	channel bool
 	deliver func(ctx context.Context, delivery channels.Delivery) (channels.Sent, error)
+	// digest is nil if it knows no digests.
+	digest func(ctx context.Context, digest channels.Digest) (channels.Sent, error)
 	// resolve is nil if targets need not be found out.
 	resolve func(ctx context.Context, delivery channels.Delivery, cursor string) (channels.Targets, error)
 
@@ -59,6 +61,9 @@ func newChannelConsumer(e *Engine, channel channels.Channel) *consumer {
 	}
 	if resolver, ok := channel.(channels.Resolver); ok {
 		c.resolve = resolver.Resolve
+	}
+	if digester, ok := channel.(channels.Digester); ok {
+		c.digest = digester.DeliverDigest
 	}
 	c.retry.MaxAttempts = retry.Unlimited // the age ends them
 	e.metrics.breaker.WithLabelValues(c.name).Set(float64(gobreaker.StateClosed))
@@ -133,19 +138,18 @@ func (c *consumer) handle(ctx context.Context, payload []byte, lease signalbox.L
 	if message.Since.IsZero() {
 		a.message.Since = stamp()
 	}
-	if c.maxAge > 0 && time.Since(a.message.Since) >= c.maxAge {
-		return c.settle(ctx, a.giveUp(ctx, a.tooOld()))
-	}
 	defer a.permit.unused()
 	settlement, err := a.run(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case settlement.Record.Status == signalbox.DeliveryDelivered:
-		return c.settleSent(ctx, settlement)
-	default:
-		return c.settle(ctx, settlement)
 	}
+	sent := settlement.Record.Status == signalbox.DeliveryDelivered
+	settlement = a.withMembers(settlement)
+	settlement.Lease = lease
+	if sent {
+		return c.settleSent(ctx, settlement)
+	}
+	return c.settle(ctx, settlement)
 }
 
 // patience is how long a message may be held before its calls begin: a third of

@@ -23,6 +23,11 @@ type Deps struct {
 	// differ.
 	Channels   []channels.Channel
 	Processors []signalbox.PostProcessor
+	// Schedules hold back what users do not want at once. Nil for delivering
+	// everything at once.
+	Schedules Schedules
+	// Explainer decides anew about what was held. Nil for delivering it.
+	Explainer Explainer
 	// Instances returns how many instances share the rate limits, this one
 	// included. It must be quick. Nil means one.
 	Instances func() int
@@ -111,6 +116,8 @@ type Engine struct {
 	settler   *settler
 	consumers []*consumer
 	instances func() int
+	schedules Schedules
+	explainer Explainer
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -141,6 +148,7 @@ func New(deps Deps, config Config) (*Engine, error) {
 	}
 	e := &Engine{
 		store: deps.Store, config: config, log: deps.Logger, metrics: m, instances: deps.Instances,
+		schedules: deps.Schedules, explainer: deps.Explainer,
 		settler: &settler{store: deps.Store, timeout: config.reserve(), size: m.settled},
 		closing: make(chan struct{}),
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,8 @@ type memory struct {
 	records map[signalbox.DeliveryKey]signalbox.DeliveryRecord
 	threads map[signalbox.ThreadKey]*thread
 	dead    map[string]signalbox.DeadLetter
+	held    map[signalbox.DeliveryKey]*heldRow
+	digests map[window]bool
 	commits []int
 	// changed is closed, and replaced, when there may be something to consume.
 	changed chan struct{}
@@ -39,6 +42,17 @@ type row struct {
 	payload []byte
 	leases  int
 	visible time.Time
+}
+
+type heldRow struct {
+	signalbox.HeldDelivery
+	digest string
+}
+
+type window struct {
+	audience signalbox.Audience
+	channel  string
+	due      time.Time
 }
 
 type thread struct {
@@ -53,6 +67,8 @@ func newMemory() *memory {
 		records: make(map[signalbox.DeliveryKey]signalbox.DeliveryRecord),
 		threads: make(map[signalbox.ThreadKey]*thread),
 		dead:    make(map[string]signalbox.DeadLetter),
+		held:    make(map[signalbox.DeliveryKey]*heldRow),
+		digests: make(map[window]bool),
 		changed: make(chan struct{}),
 	}
 }
@@ -79,6 +95,37 @@ func (m *memory) ClaimThread(_ context.Context, key signalbox.ThreadKey, deliver
 	return t.Thread, true, nil
 }
 
+func (m *memory) ClaimDigest(_ context.Context, key signalbox.DeliveryKey, now time.Time) (signalbox.DigestPart, []signalbox.HeldDelivery, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own := m.held[key]
+	switch {
+	case own == nil:
+		return signalbox.DigestGone, nil, nil
+	case own.digest != "" && own.digest != key.ID():
+		return signalbox.DigestTaken, nil, nil
+	case own.digest == "":
+		w := window{key.Audience, key.Channel, own.Due}
+		if m.digests[w] {
+			return signalbox.DigestLate, nil, nil
+		}
+		m.digests[w] = true
+		for k, h := range m.held {
+			if k.Audience == key.Audience && k.Channel == key.Channel && h.digest == "" && !h.Due.After(now) {
+				h.digest = key.ID()
+			}
+		}
+	}
+	var held []signalbox.HeldDelivery
+	for _, h := range m.held {
+		if h.digest == key.ID() {
+			held = append(held, h.HeldDelivery)
+		}
+	}
+	slices.SortFunc(held, func(a, b signalbox.HeldDelivery) int { return strings.Compare(a.RequestID, b.RequestID) })
+	return signalbox.DigestLeads, held, nil
+}
+
 func (m *memory) Settle(_ context.Context, settlements []signalbox.Settlement) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -96,6 +143,21 @@ func (m *memory) Settle(_ context.Context, settlements []signalbox.Settlement) e
 			}
 		}
 		m.add(s.Children...)
+		for _, record := range s.Members {
+			m.records[record.DeliveryKey] = record
+		}
+		if s.Held != nil {
+			if h := m.held[s.Held.DeliveryKey]; h != nil {
+				h.Due = s.Held.Due
+			} else {
+				m.held[s.Held.DeliveryKey] = &heldRow{HeldDelivery: *s.Held}
+			}
+		}
+		if s.Unhold {
+			maps.DeleteFunc(m.held, func(key signalbox.DeliveryKey, h *heldRow) bool {
+				return key == s.Record.DeliveryKey || h.digest == s.Record.ID()
+			})
+		}
 		if s.DeadLetter != nil {
 			m.dead[s.DeadLetter.ID] = *s.DeadLetter
 		}

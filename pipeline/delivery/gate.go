@@ -120,6 +120,8 @@ const (
 	reasonThread  = "thread"
 	reasonStuck   = "stuck"
 	reasonTime    = "time"
+	// reasonSchedule has no text of its own: the rule has one.
+	reasonSchedule = "schedule"
 )
 
 var reasonTexts = map[string]string{

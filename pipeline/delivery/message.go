@@ -48,6 +48,11 @@ type Message struct {
 	// Cursor is how far a delivery that becomes several has been split.
 	Cursor string
 
+	// Window is until when the delivery was held by its user's schedule, and Held why;
+	// zero if it was not.
+	Window time.Time
+	Held   signalbox.Rule
+
 	// Since is what the age counts from; zero for the time at which the message is
 	// first consumed.
 	Since time.Time
@@ -76,6 +81,8 @@ type envelope struct {
 	Target         target                `json:"target,omitzero"`
 	Resolved       bool                  `json:"resolved,omitempty"`
 	Cursor         string                `json:"cursor,omitempty"`
+	Window         time.Time             `json:"window,omitzero"`
+	Held           signalbox.Rule        `json:"held,omitempty"`
 	Since          time.Time             `json:"since,omitzero"`
 	retry.Tries
 	Calls   int                 `json:"calls,omitempty"`
@@ -95,7 +102,7 @@ func (m Message) Encode() ([]byte, error) {
 	payload, err := json.Marshal(envelope{
 		Version: messageVersion, Key: m.Key, NotificationID: m.NotificationID, Origin: m.Origin, Rule: m.Rule, Created: m.Created,
 		Notification: NotificationFrom(m.Notification), Named: m.Named, Via: m.Via,
-		Target: target(m.Target), Resolved: m.Resolved, Cursor: m.Cursor,
+		Target: target(m.Target), Resolved: m.Resolved, Cursor: m.Cursor, Window: m.Window, Held: m.Held,
 		Since: m.Since, Tries: m.Tries, Calls: m.Calls, History: m.History, Slot: m.Slot,
 	})
 	if err != nil {
@@ -126,7 +133,7 @@ func Decode(payload []byte) (Message, error) {
 	return Message{
 		Key: e.Key, NotificationID: e.NotificationID, Origin: e.Origin, Rule: e.Rule, Created: e.Created,
 		Notification: e.Notification.Notification(), Named: e.Named, Via: e.Via,
-		Target: channels.Target(e.Target), Resolved: e.Resolved, Cursor: e.Cursor,
+		Target: channels.Target(e.Target), Resolved: e.Resolved, Cursor: e.Cursor, Window: e.Window, Held: e.Held,
 		Since: e.Since, Tries: e.Tries, Calls: e.Calls, History: e.History, Slot: e.Slot,
 	}, nil
 }

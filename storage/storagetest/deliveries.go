@@ -53,6 +53,8 @@ func Deliveries(t *testing.T, open func(*testing.T) Fixture) {
 		"split":                           splitDelivery,
 		"threads":                         threads,
 		"threads under way at once":       concurrentThreads,
+		"digests":                         digests,
+		"digests claimed at once":         concurrentDigests,
 		"all or nothing":                  settledWhole,
 		"trace is forgotten":              traceForgotten,
 		"texts that no database can hold": oddTexts,

@@ -18,6 +18,7 @@ type Store interface {
 	signalbox.Committer
 	signalbox.Accepter
 	signalbox.SettingsStore
+	signalbox.ScheduleStore
 	signalbox.DeadLetterStore
 	signalbox.DeliveryStore
 	signalbox.TraceStore
@@ -27,6 +28,7 @@ type Store interface {
 	DeleteOnceKeys(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteTrace(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteThreads(ctx context.Context, before time.Time, batch int) (int, error)
+	DeleteDigests(ctx context.Context, before time.Time, batch int) (int, error)
 	CountDeadLetters(ctx context.Context) (int, error)
 }
 

@@ -1,0 +1,40 @@
+-- +goose Up
+-- Times are microseconds since 1970, UTC.
+
+-- When users want what is sent to channels outside.
+CREATE TABLE schedules (
+    user_ref text NOT NULL PRIMARY KEY,
+    -- JSON.
+    schedule text NOT NULL,
+    updated  integer NOT NULL
+) WITHOUT ROWID;
+
+-- Deliveries that wait for a digest. Their messages come back when they are due; the
+-- first one to do so takes the others along.
+CREATE TABLE held_deliveries (
+    request_id text NOT NULL,
+    audience   text NOT NULL,
+    channel    text NOT NULL,
+    target     text NOT NULL,
+    due        integer NOT NULL,
+    -- The identifier of the delivery that takes it along; null before.
+    digest     text,
+    payload    blob NOT NULL,
+    PRIMARY KEY (request_id, audience, channel, target)
+);
+CREATE INDEX held_deliveries_due ON held_deliveries (audience, channel, due) WHERE digest IS NULL;
+CREATE INDEX held_deliveries_digest ON held_deliveries (digest) WHERE digest IS NOT NULL;
+
+-- The windows that have had their digest.
+CREATE TABLE digests (
+    audience text NOT NULL,
+    channel  text NOT NULL,
+    due      integer NOT NULL,
+    PRIMARY KEY (audience, channel, due)
+) WITHOUT ROWID;
+CREATE INDEX digests_due ON digests (due);
+
+-- +goose Down
+DROP TABLE digests;
+DROP TABLE held_deliveries;
+DROP TABLE schedules;
