@@ -19,6 +19,8 @@ type UserPrincipal struct {
 	// Ownership are the references the user owns things as: its own, its
 	// groups'. Ref is always among them.
 	Ownership []string
+	// ReadOnly is set for credentials that may read and not change anything.
+	ReadOnly bool
 	// Expires is when the credential ends, and with it a connection that was made
 	// with it; zero if it does not.
 	Expires time.Time

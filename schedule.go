@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -242,14 +243,35 @@ func NewSchedules(store ScheduleStore, otherwise Schedule) *Schedules {
 // Default is the operator's schedule.
 func (s *Schedules) Default() Schedule { return s.otherwise }
 
-// Clock returns the user's schedule.
-func (s *Schedules) Clock(ctx context.Context, user string) (Clock, error) {
-	schedule, chosen, err := s.store.ScheduleOf(ctx, user)
+// Of returns a user's schedule, and whether the user chose it.
+func (s *Schedules) Of(ctx context.Context, user string) (schedule Schedule, chosen bool, err error) {
+	schedule, chosen, err = s.store.ScheduleOf(ctx, user)
 	if err != nil {
-		return Clock{}, fmt.Errorf("schedule of a user: %w", err)
+		return Schedule{}, false, fmt.Errorf("schedule of a user: %w", err)
 	}
 	if !chosen {
 		schedule = s.otherwise
+	}
+	return schedule, chosen, nil
+}
+
+// Choose stores what a user chose; nil forgets it. The error has [CodeInput] if it
+// is not valid.
+func (s *Schedules) Choose(ctx context.Context, user string, schedule *Schedule) error {
+	if schedule == nil {
+		return s.store.ForgetSchedule(ctx, user)
+	}
+	if where, what := schedule.Problem(); what != "" {
+		return Errorf(CodeInput, "request/body/%s %s", strings.ReplaceAll(where, ".", "/"), what)
+	}
+	return s.store.SaveSchedule(ctx, user, *schedule)
+}
+
+// Clock returns the user's schedule.
+func (s *Schedules) Clock(ctx context.Context, user string) (Clock, error) {
+	schedule, _, err := s.Of(ctx, user)
+	if err != nil {
+		return Clock{}, err
 	}
 	return s.clock(schedule), nil
 }

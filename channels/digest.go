@@ -24,7 +24,7 @@ type Digest struct {
 	User string
 	// Target is where to send it.
 	Target Target
-	// Items are 2 to [MaxDigestItems], the most severe first, then the newest. Those
+	// Items are 1 to [MaxDigestItems], the most severe first, then the newest. Those
 	// with a scope are the newest revision of it.
 	Items []DigestItem
 	// More counts notifications that found no room among Items.

@@ -17,8 +17,10 @@ import (
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/channels"
+	"github.com/signalbox/signalbox/channels/email/unsubscribe"
 	"github.com/signalbox/signalbox/configs"
 	"github.com/signalbox/signalbox/pipeline"
+	"github.com/signalbox/signalbox/pipeline/delivery"
 	"github.com/signalbox/signalbox/pipeline/retry"
 	"github.com/signalbox/signalbox/processors"
 	"github.com/signalbox/signalbox/storage"
@@ -44,9 +46,13 @@ type app struct {
 	directory signalbox.Directory
 	// channels are the outside channels.
 	channels []channels.Channel
+	// unsubscribe makes and reads the links of mails; nil without.
+	unsubscribe *unsubscribe.Links
 	// settings decides who gets what, where.
 	settings *signalbox.SettingsPolicy
-	pipeline *pipeline.Pipeline
+	// schedules decide when.
+	schedules *signalbox.Schedules
+	pipeline  *pipeline.Pipeline
 	// rules checks what is sent.
 	rules  signalbox.Validator
 	server *web.Server
@@ -82,6 +88,9 @@ func newApp(ctx context.Context, config configs.Config, e *extras, log *slog.Log
 		return a, err
 	}
 	if err := a.wireDirectory(e, registry); err != nil {
+		return a, err
+	}
+	if err := a.wireUnsubscribe(); err != nil {
 		return a, err
 	}
 	if err := a.wireChannels(e); err != nil {
@@ -139,6 +148,8 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 		return exitWith(exitUsage, fmt.Errorf("notifications.directTargets: %w", err))
 	}
 	a.rules = signalbox.Validator{Direct: direct}
+	a.schedules = signalbox.NewSchedules(a.store, a.config.Notifications.Schedule)
+	explainer, _ := decider.(delivery.Explainer)
 	stages := []signalbox.Stage{processors.NewSettings(decider, names)}
 	c := a.config.Pipeline
 	a.pipeline, err = pipeline.New(pipeline.Deps{
@@ -152,6 +163,8 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 		Processors: e.processors,
 		Filters:    a.processorFilters(e),
 		Channels:   a.channels,
+		Schedules:  a.schedules,
+		Explainer:  explainer,
 		Rules:      a.rules,
 		Registerer: registry,
 		Logger:     a.log,
@@ -175,7 +188,7 @@ func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Regis
 	if err != nil {
 		return exitWith(exitUsage, err)
 	}
-	config := web.Config{Rules: a.rules, AllowedOrigins: a.allowedOrigins(), Admins: a.admins()}
+	config := web.Config{Rules: a.rules, AllowedOrigins: a.allowedOrigins(), Admins: a.admins(), SettingsURL: a.settingsURL()}
 	if a.config.Auth.Guest.Enabled {
 		config.Guest = &web.Guest{
 			User: a.config.Auth.Guest.User, Hosts: a.config.Auth.Guest.Hosts, Ownership: a.directory,
@@ -183,7 +196,8 @@ func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Regis
 	}
 	a.server, err = web.New(web.Deps{
 		Inbox: a.store, Submitter: a.pipeline, Signaler: signaler, Trace: a.store,
-		Settings: a.store, Policy: a.settings,
+		Settings: a.store, Policy: a.settings, Schedules: a.schedules,
+		Unsubscribe: a.readUnsubscribe(),
 		DeadLetters: a.store, Status: a.status,
 		Authenticator: authenticator,
 		Signals: func(user func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
@@ -317,6 +331,7 @@ func (a *app) housekeeping(ctx context.Context) {
 			continue
 		}
 		sweep("traces", a.store.DeleteTrace, a.config.Notifications.Trace.Retention)
+		sweep("digests", a.store.DeleteDigests, a.config.Notifications.Trace.Retention)
 		if age := a.config.Notifications.Retention; age > 0 {
 			sweep("notifications", a.store.DeleteExpired, age)
 			sweep("threads of scopes", a.store.DeleteThreads, age)

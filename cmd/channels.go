@@ -49,6 +49,9 @@ func openOutside(c *cobra.Command, f *configFlags, e *extras) (*outside, error) 
 	if err := o.wireDirectory(e, prometheus.NewRegistry()); err != nil {
 		return nil, errors.Join(err, o.close())
 	}
+	if err := o.wireUnsubscribeOutside(); err != nil {
+		return nil, errors.Join(err, o.close())
+	}
 	if err := o.wireChannels(e); err != nil {
 		return nil, errors.Join(err, o.close())
 	}

@@ -78,7 +78,7 @@ func (a *app) newEmail(c *configs.Email) (*email.Channel, error) {
 		Broadcast: email.Broadcast(c.BroadcastReceiver), BroadcastAddresses: c.BroadcastAddresses,
 		Concurrency: c.ConcurrencyLimit, Interval: c.ThrottleInterval, CacheTTL: c.CacheTTL,
 		AllowedDomains: c.AllowedDomains, Allowed: c.Allowed, Denied: c.Denied, Filter: c.Filter,
-		AppURL: a.config.App.BaseURL, Templates: email.Templates(c.Templates),
+		AppURL: a.config.App.BaseURL, SettingsURL: a.settingsURL(), Unsubscribe: a.unsubscribe, Templates: email.Templates(c.Templates),
 	}
 	// An adopter's directory may not be able to list users; the channel then says
 	// so if it has to.

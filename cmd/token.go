@@ -17,37 +17,43 @@ const senderTokenFile = "sender.token"
 // senderSubject is the origin of what is sent with that token.
 const senderSubject = "local"
 
-// senderToken reads the token from the data folder, or makes it. Only its owner
-// can read the file.
+// senderToken reads the token from the data folder, or makes it.
 func senderToken(data string) (token, path string, err error) {
-	path, err = filepath.Abs(filepath.Join(data, senderTokenFile))
-	if err != nil {
-		return "", "", fmt.Errorf("sender token: %w", err)
-	}
-	token, err = readToken(path)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return token, path, err
-	}
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return "", "", fmt.Errorf("sender token: %w", err)
-	}
-	token = rand.Text()
-	// O_EXCL: of two starts at the same time, one makes the token.
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: in the operator's data folder
-	if errors.Is(err, fs.ErrExist) {
-		token, err = readToken(path)
-		return token, path, err
-	}
-	if err != nil {
-		return "", "", fmt.Errorf("sender token: %w", err)
-	}
-	if _, err := file.WriteString(token + "\n"); err != nil {
-		return "", "", errors.Join(fmt.Errorf("sender token: %w", err), file.Close(), os.Remove(path))
-	}
-	if err := file.Close(); err != nil {
+	if token, path, err = keptSecret(data, senderTokenFile, rand.Text); err != nil {
 		return "", "", fmt.Errorf("sender token: %w", err)
 	}
 	return token, path, nil
+}
+
+// keptSecret reads a secret from a file in the data folder, or makes and keeps one.
+// Only its owner can read the file.
+func keptSecret(data, name string, generate func() string) (secret, path string, err error) {
+	path, err = filepath.Abs(filepath.Join(data, name))
+	if err != nil {
+		return "", "", err
+	}
+	secret, err = readToken(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return secret, path, err
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return "", "", err
+	}
+	// O_EXCL: of two starts at the same time, one makes the secret.
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // G304: in the operator's data folder
+	if errors.Is(err, fs.ErrExist) {
+		secret, err = readToken(path)
+		return secret, path, err
+	}
+	if err != nil {
+		return "", "", err
+	}
+	secret = generate()
+	_, err = file.WriteString(secret + "\n")
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return "", "", errors.Join(err, os.Remove(path))
+	}
+	return secret, path, nil
 }
 
 // readToken reads a token from a file, without the white space around it.

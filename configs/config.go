@@ -203,6 +203,11 @@ type Notifications struct {
 	// Defaults to none.
 	DirectTargets []string
 	Trace         Trace
+	// Schedule is when users get what is sent outside who chose nothing themselves
+	// ("notifications.schedule": "timeZone", "digest.every", "digest.at",
+	// "digest.below", "quietHours"). Defaults to at once, at any time; a digest is
+	// due at 08:00, UTC.
+	Schedule signalbox.Schedule
 }
 
 // Default returns the configuration of a server that nothing was configured
@@ -230,6 +235,7 @@ func Default() Config {
 			DeliveryMaxAge:    day,
 			Retry:             Retry{Min: time.Second, Max: 5 * time.Minute},
 		},
-		Notifications: Notifications{Retention: 365 * day, Trace: Trace{Retention: 90 * day}},
+		Notifications: Notifications{Retention: 365 * day, Trace: Trace{Retention: 90 * day},
+			Schedule: signalbox.Schedule{TimeZone: "UTC", Digest: signalbox.DigestTimes{Every: signalbox.DigestNever, At: 8 * 60, Below: signalbox.SeverityCritical}}},
 	}
 }

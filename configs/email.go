@@ -58,6 +58,8 @@ type Email struct {
 	Templates EmailTemplates
 	// DKIM are the keys that sign ("dkim"). Defaults to none.
 	DKIM []EmailDKIM
+	// Unsubscribe are the links to unsubscribe by ("unsubscribe").
+	Unsubscribe EmailUnsubscribe
 }
 
 // EmailTransport says how mails are handed over.
@@ -111,7 +113,8 @@ type EmailSendmail struct {
 
 // EmailTemplates are names of files, each empty for the built-in template.
 type EmailTemplates struct {
-	Subject, HTML, Text string
+	Subject, HTML, Text                   string
+	DigestSubject, DigestHTML, DigestText string
 }
 
 // EmailDKIM is a key that signs mails.
@@ -127,7 +130,7 @@ type EmailDKIM struct {
 // defaults above.
 func readEmail(r *reader, c *Config, n *node, path string) {
 	ok := r.section(n, path, "transportConfig", "sender", "replyTo", "broadcastConfig", "concurrencyLimit", "throttleInterval",
-		"cache", "filter", "allowedEmailDomains", "allowlistEmailAddresses", "denylistEmailAddresses", "templates", "dkim", "sesConfig")
+		"cache", "filter", "allowedEmailDomains", "allowlistEmailAddresses", "denylistEmailAddresses", "templates", "dkim", "unsubscribe", "sesConfig")
 	if n.kind != mapping {
 		return
 	}
@@ -153,6 +156,7 @@ func readEmail(r *reader, c *Config, n *node, path string) {
 	e.lists(n, path)
 	e.templates(n.child("templates"), join(path, "templates"))
 	e.dkim(n.child("dkim"), join(path, "dkim"))
+	e.unsubscribe(n.child("unsubscribe"), join(path, "unsubscribe"))
 	if ses := n.child("sesConfig"); !ses.missing() {
 		r.warn(ses.at, join(path, "sesConfig"), "is for the ses transport, which is not supported, and is ignored")
 	}
@@ -343,12 +347,15 @@ func (e *emailReader) addresses(n *node, path, field string) []string {
 }
 
 func (e *emailReader) templates(n *node, path string) {
-	if n.missing() || !e.sub(n, path, "subject", "html", "text") {
+	if n.missing() || !e.sub(n, path, "subject", "html", "text", "digestSubject", "digestHtml", "digestText") {
 		return
 	}
 	e.path(n, path, "subject", &e.into.Templates.Subject)
 	e.path(n, path, "html", &e.into.Templates.HTML)
 	e.path(n, path, "text", &e.into.Templates.Text)
+	e.path(n, path, "digestSubject", &e.into.Templates.DigestSubject)
+	e.path(n, path, "digestHtml", &e.into.Templates.DigestHTML)
+	e.path(n, path, "digestText", &e.into.Templates.DigestText)
 }
 
 // dkim reads one key, or a list of them.

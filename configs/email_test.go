@@ -90,7 +90,7 @@ notifications:
       broadcastConfig: {receiver: config, receiverEmails: [ops@example.com]}
       throttleInterval: 0s
       cache: {ttl: 0s}
-      templates: {subject: subject.tmpl, html: /etc/mail.html, text: text.tmpl}
+      templates: {subject: subject.tmpl, html: /etc/mail.html, text: text.tmpl, digestSubject: ds.tmpl, digestHtml: /etc/digest.html, digestText: dt.tmpl}
       dkim:
         - {domain: example.com, selector: a, privateKey: "-----BEGIN PRIVATE KEY-----\nx"}
         - {domain: example.com, selector: b, privateKey: {$file: b.yaml}}
@@ -108,7 +108,10 @@ notifications:
 		},
 		Sender: "Größe <a@größe.example>", BroadcastReceiver: "config", BroadcastAddresses: []string{"ops@example.com"},
 		ConcurrencyLimit: 2,
-		Templates:        EmailTemplates{Subject: filepath.Join(dir, "subject.tmpl"), HTML: "/etc/mail.html", Text: filepath.Join(dir, "text.tmpl")},
+		Templates: EmailTemplates{
+			Subject: filepath.Join(dir, "subject.tmpl"), HTML: "/etc/mail.html", Text: filepath.Join(dir, "text.tmpl"),
+			DigestSubject: filepath.Join(dir, "ds.tmpl"), DigestHTML: "/etc/digest.html", DigestText: filepath.Join(dir, "dt.tmpl"),
+		},
 		DKIM: []EmailDKIM{
 			{"example.com", "a", NewSecret("-----BEGIN PRIVATE KEY-----\nx")},
 			{"example.com", "b", NewSecret("-----BEGIN PRIVATE KEY-----\ny")},

@@ -72,6 +72,11 @@ func keys() []key {
 		{path: "notifications.broadcasts.respectSettings", read: list(strings.TrimSpace, func(c *Config) *[]string { return &c.Notifications.Broadcasts.RespectSettings })},
 		{path: "notifications.directTargets", read: list(strings.TrimSpace, func(c *Config) *[]string { return &c.Notifications.DirectTargets })},
 		{path: "notifications.trace.retention", read: duration(func(c *Config) *time.Duration { return &c.Notifications.Trace.Retention })},
+		{path: "notifications.schedule.timeZone", read: value(asText, func(c *Config) *string { return &c.Notifications.Schedule.TimeZone })},
+		{path: "notifications.schedule.digest.every", read: value(asDigestEvery, func(c *Config) *signalbox.DigestEvery { return &c.Notifications.Schedule.Digest.Every })},
+		{path: "notifications.schedule.digest.at", read: value(signalbox.ParseClockTime, func(c *Config) *signalbox.ClockTime { return &c.Notifications.Schedule.Digest.At })},
+		{path: "notifications.schedule.digest.below", read: value(signalbox.ParseSeverity, func(c *Config) *signalbox.Severity { return &c.Notifications.Schedule.Digest.Below })},
+		{path: "notifications.schedule.quietHours", structured: true, read: readQuietHours},
 		{path: "notifications.processors.email", structured: true, read: readEmail},
 		{path: "notifications.processors.slack", structured: true, read: readSlack},
 	}, directoryKeys()...)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/signalbox/signalbox"
 )
 
 // write puts files into a directory and returns their names.
@@ -104,7 +106,12 @@ backend:
       - type: static
         options: {token: a-long-token, subject: "plugin:ci"}
         accessRestrictions: [{plugin: notifications}, {plugin: signals}]
-notifications: {retention: {days: 30, hours: "12"}}
+notifications:
+  retention: {days: 30, hours: "12"}
+  schedule:
+    timeZone: Europe/Berlin
+    digest: {every: daily, at: "07:30", below: high}
+    quietHours: {from: "22:00", to: "07:00"}
 `},
 			want: func(c *Config) {
 				*c = Config{
@@ -128,7 +135,10 @@ notifications: {retention: {days: 30, hours: "12"}}
 					Backend: Backend{BaseURL: "http://h:7080/base", Auth: BackendAuth{StaticTokens: []StaticToken{{
 						Hash: HashToken(token), Subject: "plugin:ci", Plugins: []string{"notifications", "signals"},
 					}}}},
-					Notifications: Notifications{Retention: 30*day + 12*time.Hour, Trace: Trace{Retention: 90 * day}},
+					Notifications: Notifications{Retention: 30*day + 12*time.Hour, Trace: Trace{Retention: 90 * day}, Schedule: signalbox.Schedule{
+						TimeZone: "Europe/Berlin", Digest: signalbox.DigestTimes{Every: signalbox.DigestDaily, At: 450, Below: signalbox.SeverityHigh},
+						Quiet: &signalbox.QuietHours{From: 1320, To: 420},
+					}},
 				}
 			},
 			warnings: []string{"a.yaml:8:20: auth.guest.enabled: opens the server to everyone who can reach it: they may send, and read every inbox"},
@@ -727,7 +737,7 @@ func TestExampleFile(t *testing.T) {
 	if len(found) > 0 {
 		t.Fatalf("with everything: %v\n%s", found, all)
 	}
-	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x", "SMTP_PASSWORD=x", "SLACK_TOKEN=xoxb-x"}})
+	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x", "SMTP_PASSWORD=x", "UNSUBSCRIBE_KEY=" + strings.Repeat("x", 32), "SLACK_TOKEN=xoxb-x"}})
 	if problems != nil || warnings != nil {
 		t.Errorf("with everything: problems %q, warnings %q", problems, warnings)
 	}

@@ -55,6 +55,7 @@ notifications:
 			"redact": {ExcludedTopics: []string{}},
 		},
 		Broadcasts: Broadcasts{RespectSettings: []string{"Slack", "Email"}},
+		Schedule:   Default().Notifications.Schedule,
 	}
 	if diff := cmp.Diff(want, got.Notifications); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -124,6 +124,12 @@ func (c Config) invalid() []Problem {
 		found.add("notifications.retention", "must be at least 1m, or false to keep notifications forever")
 	}
 	found.lasting("notifications.trace.retention", c.Notifications.Trace.Retention, time.Hour, 10*365*day)
+	if where, what := c.Notifications.Schedule.Problem(); what != "" {
+		if part, ok := strings.CutPrefix(where, "quietHours."); ok {
+			where, what = "quietHours", part+" "+what
+		}
+		found.add("notifications.schedule."+where, what)
+	}
 	for i, pattern := range c.Notifications.DirectTargets {
 		if _, _, err := signalbox.SplitTarget(pattern); err != nil {
 			found.add(fmt.Sprintf("notifications.directTargets[%d]", i), "must be written channel:address, as in email:*@example.com")

@@ -155,6 +155,10 @@ func (*memory) ClaimThread(context.Context, signalbox.ThreadKey, string, time.Du
 	return signalbox.Thread{}, true, nil
 }
 
+func (*memory) ClaimDigest(context.Context, signalbox.DeliveryKey, time.Time) (signalbox.DigestPart, []signalbox.HeldDelivery, error) {
+	return signalbox.DigestGone, nil, nil
+}
+
 func (m *memory) Settle(_ context.Context, settlements []signalbox.Settlement) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

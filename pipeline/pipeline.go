@@ -53,6 +53,10 @@ type Deps struct {
 	Filters map[string]signalbox.PayloadFilter
 	// Channels are the outside channels; may be empty.
 	Channels []channels.Channel
+	// Schedules say when users want what is sent outside; nil for at once. Explainer
+	// decides anew about what was held; may be nil.
+	Schedules delivery.Schedules
+	Explainer delivery.Explainer
 	// Rules checks what custom processors leave behind.
 	Rules Rules
 
@@ -230,6 +234,7 @@ func (p *Pipeline) compose() error {
 	var err error
 	p.engine, err = delivery.New(delivery.Deps{
 		Store: p.deps.Deliveries, Channels: p.deps.Channels, Processors: posts, Instances: p.deps.Instances,
+		Schedules: p.deps.Schedules, Explainer: p.deps.Explainer,
 		Registerer: p.deps.Registerer, Logger: p.deps.Logger,
 	}, delivery.Config{
 		Retry: p.config.Retry, MaxAge: p.config.DeliveryMaxAge,

@@ -158,6 +158,26 @@ func (s *Store) SaveChoices(ctx context.Context, user string, choices []signalbo
 	return nil
 }
 
+// ForgetChoice implements [signalbox.SettingsStore].
+func (s *Store) ForgetChoice(ctx context.Context, user string, about signalbox.ChoiceKey) error {
+	if user == "" {
+		return errNoUser
+	}
+	if !storable(user) || !storable(about.Channel) || !storable(about.Origin) || !storable(about.Topic) {
+		return nil // nobody can have chosen about it
+	}
+	err := s.db.InTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM settings
+WHERE user_ref = $1 AND origin_key = $2 AND topic_key = $3 AND channel_key = $4`,
+			user, about.Origin, about.Topic, about.Channel)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("storage: forget a choice: %w", err)
+	}
+	return nil
+}
+
 // keyedChoices returns choices in the order of their keys, in which concurrent
 // statements lock them, each switch once: the last choice counts.
 func keyedChoices(choices []signalbox.Choice) ([]keyedChoice, error) {

@@ -68,14 +68,19 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// documented is a path of the table as the document writes it.
+func documented(path string) string {
+	return strings.NewReplacer(":id", "{id}", ":token", "{token}").Replace(path)
+}
+
 // The table is what is mounted, and the table is what is documented.
 func TestRoutesAreDocumented(t *testing.T) {
 	h := start(t)
 	document := description(t).document
-	var documented []string
+	var operations []string
 	for path, item := range document.Paths.Map() {
 		for method := range item.Operations() {
-			documented = append(documented, method+" "+path)
+			operations = append(operations, method+" "+path)
 		}
 	}
 	var table []string
@@ -83,8 +88,8 @@ func TestRoutesAreDocumented(t *testing.T) {
 		if !slices.Contains([]string{"public", "user", "service", "either", "admin"}, r.Access) {
 			t.Errorf("%s %s has no access rule: %q", r.Method, r.Path, r.Access)
 		}
-		table = append(table, r.Method+" "+strings.Replace(r.Path, ":id", "{id}", 1))
-		security := document.Paths.Value(strings.Replace(r.Path, ":id", "{id}", 1)).GetOperation(r.Method).Security
+		table = append(table, r.Method+" "+documented(r.Path))
+		security := document.Paths.Value(documented(r.Path)).GetOperation(r.Method).Security
 		var schemes []string
 		for _, requirement := range *security {
 			for name := range requirement {
@@ -97,15 +102,15 @@ func TestRoutesAreDocumented(t *testing.T) {
 			t.Errorf("%s %s: documented for %q, the table says %s", r.Method, r.Path, got, r.Access)
 		}
 	}
-	slices.Sort(documented)
+	slices.Sort(operations)
 	slices.Sort(table)
-	if !slices.Equal(documented, table) {
-		t.Errorf("documented: %q\nrouted: %q", documented, table)
+	if !slices.Equal(operations, table) {
+		t.Errorf("documented: %q\nrouted: %q", operations, table)
 	}
 	for _, mounted := range h.server.App().GetRoutes(true) {
-		key := mounted.Method + " " + strings.Replace(mounted.Path, ":id", "{id}", 1)
+		key := mounted.Method + " " + documented(mounted.Path)
 		if mounted.Method == http.MethodGet || mounted.Method == http.MethodPost {
-			path := strings.Replace(mounted.Path, ":id", "{id}", 1)
+			path := documented(mounted.Path)
 			if document.Paths.Value(path) == nil && mounted.Path != "/" {
 				t.Errorf("mounted beside the table: %s", key)
 			}
@@ -231,7 +236,7 @@ func TestCrossOrigin(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	h := start(t)
 	deps := web.Deps{
-		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Settings: h.settings, Policy: webOnly(), DeadLetters: h.letters, Status: steady, Authenticator: users{},
+		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Settings: h.settings, Policy: webOnly(), Schedules: signalbox.NewSchedules(nil, signalbox.Schedule{}), DeadLetters: h.letters, Status: steady, Authenticator: users{},
 		Signals: func(func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 			return func(*fiber.Ctx) error { return nil }
 		},

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -35,6 +36,10 @@ func (s *Server) authenticate(c *fiber.Ctx, r *route) (signalbox.Principal, erro
 func readCredentials(c *fiber.Ctx, r *route) (auth.Credentials, error) {
 	credentials := auth.Credentials{
 		Plugin:      r.plugin,
+		Method:      c.Method(),
+		Session:     c.Cookies(sessionCookie),
+		Remote:      remoteAddr(c),
+		Header:      func(name string) string { return onlyHeader(c, name) },
 		Host:        c.Get(fiber.HeaderHost),
 		Origin:      c.Get(fiber.HeaderOrigin),
 		GuestUser:   c.Get(headerGuestUser),
@@ -60,6 +65,27 @@ func readCredentials(c *fiber.Ctx, r *route) (auth.Credentials, error) {
 		}
 	}
 	return credentials, nil
+}
+
+// sessionCookie is the cookie of those who signed in to the page.
+const sessionCookie = "signalbox_session"
+
+// remoteAddr is the address at the other end of the connection.
+func remoteAddr(c *fiber.Ctx) netip.Addr {
+	addr, ok := netip.AddrFromSlice(c.Context().RemoteIP())
+	if !ok {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
+}
+
+// onlyHeader is a header that is there once.
+func onlyHeader(c *fiber.Ctx, name string) string {
+	values := c.Request().Header.PeekAll(name)
+	if len(values) != 1 {
+		return ""
+	}
+	return string(values[0])
 }
 
 // bearer reads the token of an Authorization header.

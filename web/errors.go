@@ -162,9 +162,9 @@ func (s *Server) logInternal(route string, err error) string {
 }
 
 // requestURL is the path and query as the Backstage plugin would have seen them:
-// below its own prefix.
+// below its own prefix, and without the token of an unsubscribe link.
 func requestURL(c *fiber.Ctx) string {
-	original := c.OriginalURL()
+	original := withoutToken(c.OriginalURL())
 	for _, prefix := range []string{notificationsAPI, signalsAPI} {
 		if rest, ok := strings.CutPrefix(original, prefix); ok && (rest == "" || rest[0] == '/' || rest[0] == '?') {
 			if rest == "" || rest[0] == '?' {
@@ -174,6 +174,19 @@ func requestURL(c *fiber.Ctx) string {
 		}
 	}
 	return original
+}
+
+// withoutToken takes everything out of a URL that follows "/unsubscribe/" in its
+// path, in any letter case.
+func withoutToken(address string) string {
+	const before = "/unsubscribe/"
+	path, _, _ := strings.Cut(address, "?")
+	for at := 0; at+len(before) <= len(path); at++ {
+		if strings.EqualFold(path[at:at+len(before)], before) {
+			return address[:at+len(before)] + "[redacted]"
+		}
+	}
+	return address
 }
 
 // sendJSON answers with JSON. The status is the caller's.

@@ -67,6 +67,7 @@ type harness struct {
 	submitter *submitter
 	signaler  *signaler
 	settings  *settings
+	schedules *schedules
 	letters   *letters
 	logged    *lockedBuffer
 	server    *web.Server
@@ -77,10 +78,10 @@ type harness struct {
 // start serves on a loopback port until the test ends.
 func start(t *testing.T, change ...func(*web.Deps, *web.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, settings: &settings{}, letters: &letters{}, logged: &lockedBuffer{}}
+	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, settings: &settings{}, schedules: &schedules{byUser: map[string]signalbox.Schedule{}}, letters: &letters{}, logged: &lockedBuffer{}}
 	deps := web.Deps{
 		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler,
-		Settings: h.settings, Policy: webOnly(),
+		Settings: h.settings, Policy: webOnly(), Schedules: signalbox.NewSchedules(h.schedules, signalbox.Schedule{}),
 		DeadLetters: h.letters, Status: steady, Trace: newTraces(),
 		Authenticator: auth.Chain{users{}, staticTokens(t)},
 		Signals:       socketEcho,
@@ -264,6 +265,7 @@ var description = func() func(*testing.T) *apiDescription {
 			if err != nil {
 				t.Fatal(err)
 			}
+			openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.RegisteredBodyDecoder("text/plain"))
 			d = &apiDescription{document: document, seen: map[string]bool{}}
 		})
 		return d
@@ -280,8 +282,10 @@ func (d *apiDescription) find(path string) (string, map[string]string) {
 		return template + "/deliveries", params
 	}
 	parent, id := path[:strings.LastIndex(path, "/")+1], path[strings.LastIndex(path, "/")+1:]
-	if template := parent + "{id}"; d.document.Paths.Value(template) != nil {
-		return template, map[string]string{"id": id}
+	for _, name := range []string{"id", "token"} {
+		if template := parent + "{" + name + "}"; d.document.Paths.Value(template) != nil {
+			return template, map[string]string{name: id}
+		}
 	}
 	return "", nil
 }

@@ -83,7 +83,7 @@ func TestOpenAPIIsServed(t *testing.T) {
 // One request that succeeds for each documented operation: the harness holds
 // the answers to the document.
 func TestEveryOperationAnswersAsDocumented(t *testing.T) {
-	h := start(t, withAdmins(serviceName))
+	h := start(t, withAdmins(serviceName), withLinks)
 	h.letters.add(letterOf(1))
 	h.inbox.rows = []signalbox.Notification{
 		{
@@ -101,7 +101,7 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 	description(t).mu.Unlock()
 	for path, item := range description(t).document.Paths.Map() {
 		for method, operation := range item.Operations() {
-			r := request{method: method, path: strings.Replace(path, "{id}", idOf(1), 1)}
+			r := request{method: method, path: strings.NewReplacer("{id}", idOf(1), "{token}", goodToken).Replace(path)}
 			for _, requirement := range *operation.Security {
 				if _, service := requirement["serviceToken"]; service {
 					r.token = serviceToken
@@ -116,6 +116,8 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.body = `{"ids":["` + idOf(1) + `"],"read":false}`
 			case strings.HasSuffix(path, "/settings"):
 				r.body = `{"channels":[{"id":"Web","enabled":true,"origins":[{"id":"ci","enabled":false,"topics":[{"id":"t","enabled":true}]}]}]}`
+			case strings.HasSuffix(path, "/schedule") && method == http.MethodPost:
+				r.body = `{"digest":{"every":"daily"},"quietHours":{"from":"22:00","to":"07:00"}}`
 			case strings.HasSuffix(path, "/deliveries"):
 				r.path = strings.Replace(path, "{id}", tracedID, 1)
 			case strings.HasSuffix(path, "/preview"):
@@ -124,6 +126,8 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.path += "?id=" + url.QueryEscape(letterOf(1).ID)
 			case strings.Contains(path, "/dead-letters/"):
 				r.body = `{"ids":["x"]}`
+			case strings.HasSuffix(path, "{token}") && method == http.MethodPost:
+				r.body, r.header = "List-Unsubscribe=One-Click", formHeader
 			case strings.HasSuffix(path, "/batch"):
 				r.body = "[" + toJane + "]"
 			case strings.HasSuffix(path, "/publish"):

@@ -76,9 +76,15 @@ func (s *Server) table() []route {
 		// A page sends back every switch that it shows.
 		{method: post, path: n + "/settings", plugin: notificationsPlugin, maxBody: s.config.MaxBatchBody, user: s.saveSettings},
 		{method: get, path: n + "/settings/preview", plugin: notificationsPlugin, either: s.previewSettings},
+		{method: get, path: n + "/schedule", plugin: notificationsPlugin, user: s.readSchedule},
+		{method: post, path: n + "/schedule", plugin: notificationsPlugin, maxBody: body, user: s.saveSchedule},
+		{method: fiber.MethodDelete, path: n + "/schedule", plugin: notificationsPlugin, user: s.forgetSchedule},
 		{method: post, path: n + "/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: post, path: n + "/notifications/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: get, path: n + "/openapi.yaml", public: serveOpenAPI},
+		// The token says who may.
+		{method: get, path: unsubscribePath, public: s.showUnsubscribe},
+		{method: post, path: unsubscribePath, public: s.unsubscribe},
 
 		{method: get, path: n + "/admin/status", plugin: notificationsPlugin, admin: s.adminStatus},
 		{method: get, path: n + "/admin/dead-letters", plugin: notificationsPlugin, admin: s.listDeadLetters},
@@ -224,6 +230,9 @@ func (s *Server) runAsUser(c *fiber.Ctx, r *route, user signalbox.UserPrincipal)
 		return r.socket(c)
 	case r.user == nil && r.either == nil:
 		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow 'user' credentials")
+	}
+	if user.ReadOnly && c.Method() != fiber.MethodGet && c.Method() != fiber.MethodHead {
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "These credentials may only read")
 	}
 	if err := checkBody(c, r); err != nil {
 		return err

@@ -29,6 +29,12 @@ type Deps struct {
 	// does.
 	Settings signalbox.SettingsStore
 	Policy   *signalbox.SettingsPolicy
+	// Schedules are when users get what is sent outside.
+	Schedules *signalbox.Schedules
+	// Unsubscribe reads the token of a link in a mail. An error wraps
+	// [ErrLinkForged] or [ErrLinkExpired], or is of what never was a whole token; it
+	// does not hold the token. Optional: without, all links are refused.
+	Unsubscribe func(token string) (Unsubscription, error)
 	// Trace tells what became of what was sent.
 	Trace signalbox.TraceStore
 	// DeadLetters are shown to admins, who retry or drop them. Status tells admins
@@ -79,6 +85,9 @@ type Config struct {
 	AllowedOrigins []string
 	// Guest turns guest mode on.
 	Guest *Guest
+	// SettingsURL is the page where users choose what they get, to which those of
+	// unsubscribe links lead. http or https. Defaults to none.
+	SettingsURL string
 	// Rules checks what is sent.
 	Rules signalbox.Validator
 	// Admins may use the routes for admins: services by their subjects, verbatim,
@@ -148,6 +157,9 @@ func (c Config) validate() error {
 			return fmt.Errorf("web: %s must be positive", name)
 		}
 	}
+	if u, err := url.Parse(c.SettingsURL); c.SettingsURL != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+		return errors.New("web: SettingsURL is not an http or https URL")
+	}
 	for _, origin := range c.AllowedOrigins {
 		if err := validateOrigin(origin); err != nil {
 			return err
@@ -172,7 +184,7 @@ func (d Deps) validate() error {
 	for name, missing := range map[string]bool{
 		"Inbox": d.Inbox == nil, "Submitter": d.Submitter == nil, "Signaler": d.Signaler == nil,
 		"Authenticator": d.Authenticator == nil, "Signals": d.Signals == nil,
-		"Settings": d.Settings == nil, "Policy": d.Policy == nil,
+		"Settings": d.Settings == nil, "Policy": d.Policy == nil, "Schedules": d.Schedules == nil,
 		"DeadLetters": d.DeadLetters == nil, "Status": d.Status == nil,
 	} {
 		if missing {

@@ -62,6 +62,14 @@ func (s *settings) SaveChoices(_ context.Context, user string, choices []signalb
 	return s.err
 }
 
+func (s *settings) ForgetChoice(_ context.Context, user string, about signalbox.ChoiceKey) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saves++
+	delete(s.byUser[user], about)
+	return s.err
+}
+
 func (s *settings) Seen(_ context.Context, user string) ([]signalbox.SeenTopic, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -39,14 +39,16 @@ func within(ctx context.Context, f func(ctx context.Context) error) (err, wrong 
 }
 
 // endsWithContext is a context that is done before the call.
-func endsWithContext(ctx context.Context, h Harness) error {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	err, wrong := within(ctx, func(ctx context.Context) error {
-		_, err := h.Channel.Deliver(ctx, delivery(h, 1))
-		return err
-	})
-	return errors.Join(wrong, contextError(err, context.Canceled), secretInError(err, h.Secrets))
+func endsWithContext(send sender) run {
+	return func(ctx context.Context, h Harness) error {
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		err, wrong := within(ctx, func(ctx context.Context) error {
+			_, err := send(ctx, h, 1)
+			return err
+		})
+		return errors.Join(wrong, contextError(err, context.Canceled), secretInError(err, h.Secrets))
+	}
 }
 
 // contextError checks the error of a call whose context was done.
@@ -62,44 +64,46 @@ func contextError(err, want error) error {
 	return nil
 }
 
-func hanging(ctx context.Context, h Harness) error {
-	if err := behave(h, Hangs); err != nil {
-		return err
-	}
-	err, wrong := during(ctx, func(ctx context.Context) error {
-		_, err := h.Channel.Deliver(ctx, delivery(h, 1))
-		return err
-	})
-	if err := errors.Join(wrong, contextError(err, context.DeadlineExceeded), secretInError(err, h.Secrets)); err != nil {
-		return err
-	}
-	if checker, ok := h.Channel.(channels.Checker); ok {
-		err, wrong := during(ctx, checker.Check)
-		if err := errors.Join(wrong, contextError(err, context.DeadlineExceeded), secretInError(err, h.Secrets)); err != nil {
-			return fmt.Errorf("check: %w", err)
+func hanging(send sender) run {
+	return func(ctx context.Context, h Harness) error {
+		if err := behave(h, Hangs); err != nil {
+			return err
 		}
+		err, wrong := during(ctx, func(ctx context.Context) error {
+			_, err := send(ctx, h, 1)
+			return err
+		})
+		if err := errors.Join(wrong, contextError(err, context.DeadlineExceeded), secretInError(err, h.Secrets)); err != nil {
+			return err
+		}
+		if checker, ok := h.Channel.(channels.Checker); ok {
+			err, wrong := during(ctx, checker.Check)
+			if err := errors.Join(wrong, contextError(err, context.DeadlineExceeded), secretInError(err, h.Secrets)); err != nil {
+				return fmt.Errorf("check: %w", err)
+			}
+		}
+		return recovers(ctx, h, send)
 	}
-	return recovers(ctx, h)
 }
 
 // recovers checks that a provider that works again is worked with again.
-func recovers(ctx context.Context, h Harness) error {
+func recovers(ctx context.Context, h Harness, send sender) error {
 	if err := behave(h, Works); err != nil {
 		return err
 	}
-	if _, err := mustDeliver(ctx, h, delivery(h, 99)); err != nil {
+	if _, err := must(attempt(ctx, h, send, 99)); err != nil {
 		return fmt.Errorf("the provider works again: %w", err)
 	}
 	return arrived(h, 99)
 }
 
 // failing is a failure that passes by itself.
-func failing(b Behaviour) func(ctx context.Context, h Harness) error {
+func failing(b Behaviour, send sender) run {
 	return func(ctx context.Context, h Harness) error {
 		if err := behave(h, b); err != nil {
 			return err
 		}
-		_, err, wrong := deliver(ctx, h, delivery(h, 1))
+		_, err, wrong := attempt(ctx, h, send, 1)
 		_, _, suppressed := channels.AsSuppressed(err)
 		switch {
 		case wrong != nil:
@@ -109,56 +113,62 @@ func failing(b Behaviour) func(ctx context.Context, h Harness) error {
 		case signalbox.IsPermanent(err), suppressed:
 			return fmt.Errorf("the provider %s, which passes, but the error gives up: %w", b, err)
 		}
-		return recovers(ctx, h)
+		return recovers(ctx, h, send)
 	}
 }
 
-func refusing(ctx context.Context, h Harness) error {
-	if err := behave(h, RefusesTarget); err != nil {
-		return err
+func refusing(send sender) run {
+	return func(ctx context.Context, h Harness) error {
+		if err := behave(h, RefusesTarget); err != nil {
+			return err
+		}
+		_, err, wrong := attempt(ctx, h, send, 1)
+		switch {
+		case wrong != nil:
+			return wrong
+		case err == nil:
+			return errors.New("there is no error")
+		case !signalbox.IsPermanent(err):
+			return fmt.Errorf("the error is not permanent: %w", err)
+		}
+		return recovers(ctx, h, send)
 	}
-	_, err, wrong := deliver(ctx, h, delivery(h, 1))
-	switch {
-	case wrong != nil:
+}
+
+func refusingCredentials(send sender) run {
+	return func(ctx context.Context, h Harness) error {
+		if err := behave(h, RefusesCredentials); err != nil {
+			return err
+		}
+		_, err, wrong := attempt(ctx, h, send, 1)
+		if err == nil {
+			wrong = errors.Join(wrong, errors.New("there is no error"))
+		}
 		return wrong
-	case err == nil:
-		return errors.New("there is no error")
-	case !signalbox.IsPermanent(err):
-		return fmt.Errorf("the error is not permanent: %w", err)
 	}
-	return recovers(ctx, h)
 }
 
-func refusingCredentials(ctx context.Context, h Harness) error {
-	if err := behave(h, RefusesCredentials); err != nil {
-		return err
+func limiting(send sender) run {
+	return func(ctx context.Context, h Harness) error {
+		if err := behave(h, RateLimits); err != nil {
+			return err
+		}
+		_, err, wrong := attempt(ctx, h, send, 1)
+		after, _, limited := channels.AsLimited(err)
+		switch {
+		case wrong != nil:
+			return wrong
+		case err == nil:
+			return errors.New("there is no error")
+		case signalbox.IsPermanent(err):
+			return fmt.Errorf("the error is permanent: %w", err)
+		case !limited:
+			return fmt.Errorf("the error asks for no pause: %w", err)
+		case after < h.RetryAfter || after > 2*h.RetryAfter+time.Second:
+			return fmt.Errorf("the error asks for a pause of %s instead of %s", after, h.RetryAfter)
+		}
+		return recovers(ctx, h, send)
 	}
-	_, err, wrong := deliver(ctx, h, delivery(h, 1))
-	if err == nil {
-		wrong = errors.Join(wrong, errors.New("there is no error"))
-	}
-	return wrong
-}
-
-func limiting(ctx context.Context, h Harness) error {
-	if err := behave(h, RateLimits); err != nil {
-		return err
-	}
-	_, err, wrong := deliver(ctx, h, delivery(h, 1))
-	after, _, limited := channels.AsLimited(err)
-	switch {
-	case wrong != nil:
-		return wrong
-	case err == nil:
-		return errors.New("there is no error")
-	case signalbox.IsPermanent(err):
-		return fmt.Errorf("the error is permanent: %w", err)
-	case !limited:
-		return fmt.Errorf("the error asks for no pause: %w", err)
-	case after < h.RetryAfter || after > 2*h.RetryAfter+time.Second:
-		return fmt.Errorf("the error asks for a pause of %s instead of %s", after, h.RetryAfter)
-	}
-	return recovers(ctx, h)
 }
 
 func checksItself(ctx context.Context, h Harness) error {

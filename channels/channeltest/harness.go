@@ -27,7 +27,7 @@ type Harness struct {
 	// skipped then. At first the provider works.
 	Behave func(Behaviour) bool
 	// Received returns what the provider took, one text for each message: whatever
-	// part of it holds the title.
+	// part of it holds the title, or those of a digest.
 	Received func() []string
 	// RetryAfter is for how long [RateLimits] wants a pause: what the provider says,
 	// or what the channel assumes if the provider says nothing.

@@ -35,7 +35,7 @@ func Run(t *testing.T, makeHarness Make) {
 				err = errors.Join(err, secretIn("the log", h.Logs(), h.Secrets))
 			}
 			switch {
-			case errors.Is(err, errCannot):
+			case errors.Is(err, errCannot), errors.Is(err, errNoDigests):
 				t.Skip(err)
 			case err != nil:
 				t.Error(err)
@@ -44,17 +44,20 @@ func Run(t *testing.T, makeHarness Make) {
 	}
 }
 
-// check is one promise. It returns what is wrong.
+// check is one promise.
 type check struct {
 	name string
-	run  func(ctx context.Context, h Harness) error
+	run  run
 }
+
+// run returns what is wrong.
+type run func(ctx context.Context, h Harness) error
 
 // errCannot is that the provider cannot behave as the check needs it.
 var errCannot = errors.New("no provider of this kind behaves so")
 
 func checks() []check {
-	return []check{
+	all := []check{
 		{"name", name},
 		{"limits", limits},
 		{"audiences", audiences},
@@ -63,16 +66,36 @@ func checks() []check {
 		{"delivers everything valid", deliversExtremes},
 		{"delivers concurrently", deliversConcurrently},
 		{"resolves", resolves},
-		{"is done when the context is", endsWithContext},
-		{"provider hangs", hanging},
-		{"provider fails", failing(Fails)},
-		{"provider cuts the connection", failing(Cuts)},
-		{"provider is unreachable", failing(Unreachable)},
-		{"provider refuses the target", refusing},
-		{"provider refuses the credentials", refusingCredentials},
-		{"provider limits the rate", limiting},
 		{"checks itself", checksItself},
+		{"digest", digests},
+		{"digest again", digestsAgain},
+		{"digest of everything valid", digestsExtremes},
+		{"digest of the largest size", digestsLargest},
 	}
+	all = append(all, adversities("", one)...)
+	return append(all, adversities("digest: ", asDigest)...)
+}
+
+// adversities are the checks that hold for whatever is sent.
+func adversities(prefix string, send sender) []check {
+	return []check{
+		{prefix + "is done when the context is", endsWithContext(send)},
+		{prefix + "provider hangs", hanging(send)},
+		{prefix + "provider fails", failing(Fails, send)},
+		{prefix + "provider cuts the connection", failing(Cuts, send)},
+		{prefix + "provider is unreachable", failing(Unreachable, send)},
+		{prefix + "provider refuses the target", refusing(send)},
+		{prefix + "provider refuses the credentials", refusingCredentials(send)},
+		{prefix + "provider limits the rate", limiting(send)},
+	}
+}
+
+// sender makes one attempt to send what has [Title] n in it.
+type sender func(ctx context.Context, h Harness, n int) (channels.Sent, error)
+
+// one sends the nth delivery.
+func one(ctx context.Context, h Harness, n int) (channels.Sent, error) {
+	return h.Channel.Deliver(ctx, delivery(h, n))
 }
 
 // behave is h.Behave with an error.
@@ -85,9 +108,12 @@ func behave(h Harness, b Behaviour) error {
 
 func delivery(h Harness, n int) channels.Delivery { return h.Delivery(NewDelivery(n)) }
 
-// deliver delivers and looks for secrets in what comes back.
-func deliver(ctx context.Context, h Harness, d channels.Delivery) (sent channels.Sent, err, wrong error) {
-	sent, err = h.Channel.Deliver(ctx, d)
+// attempt sends, and looks for secrets in what comes back.
+func attempt(ctx context.Context, h Harness, send sender, n int) (sent channels.Sent, err, wrong error) {
+	sent, err = send(ctx, h, n)
+	if errors.Is(err, errNoDigests) {
+		return sent, err, err
+	}
 	wrong = errors.Join(
 		secretInError(err, h.Secrets),
 		secretIn("what was sent", sent.ID+"\n"+sent.Reply+"\n"+sent.State, h.Secrets),
@@ -98,13 +124,23 @@ func deliver(ctx context.Context, h Harness, d channels.Delivery) (sent channels
 	return sent, err, wrong
 }
 
-// mustDeliver delivers what must arrive.
-func mustDeliver(ctx context.Context, h Harness, d channels.Delivery) (channels.Sent, error) {
-	sent, err, wrong := deliver(ctx, h, d)
+// must takes what attempt returns for what must arrive.
+func must(sent channels.Sent, err, wrong error) (channels.Sent, error) {
 	if err != nil {
-		return sent, errors.Join(fmt.Errorf("deliver %q: %w", d.Notification.Payload.Title, err), wrong)
+		wrong = errors.Join(fmt.Errorf("deliver: %w", err), wrong)
 	}
 	return sent, wrong
+}
+
+// mustDeliver delivers what must arrive.
+func mustDeliver(ctx context.Context, h Harness, d channels.Delivery) (channels.Sent, error) {
+	sent, err := must(attempt(ctx, h, func(ctx context.Context, h Harness, _ int) (channels.Sent, error) {
+		return h.Channel.Deliver(ctx, d)
+	}, 0))
+	if err != nil {
+		err = fmt.Errorf("%q: %w", d.Notification.Payload.Title, err)
+	}
+	return sent, err
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)

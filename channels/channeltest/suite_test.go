@@ -139,6 +139,48 @@ func (m *model) Deliver(ctx context.Context, d channels.Delivery) (channels.Sent
 	return channels.Sent{ID: "1", State: state}, nil
 }
 
+func (m *model) DeliverDigest(ctx context.Context, d channels.Digest) (channels.Sent, error) {
+	if m.flaw != "digest ignores the context" && ctx.Err() != nil {
+		return channels.Sent{}, ctx.Err()
+	}
+	if err := m.answer(ctx); err != nil {
+		switch m.flaw {
+		case "hopeless digest":
+			return channels.Sent{}, signalbox.Permanent(err)
+		case "talkative digest":
+			return channels.Sent{}, fmt.Errorf("%w: %s", err, secret)
+		case "silent digest":
+			return channels.Sent{}, nil
+		}
+		return channels.Sent{}, err
+	}
+	if m.flaw == "small digest" && len(d.Items) > 100 || m.flaw == "picky digest" && len(d.Items[3].Notification.Payload.Link) > 20 {
+		return channels.Sent{}, signalbox.Permanent(errors.New("too much"))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var text strings.Builder
+	for i := range d.Items {
+		title := d.Items[i].Notification.Payload.Title
+		if m.flaw == "digest in parts" {
+			m.received = append(m.received, title)
+		}
+		text.WriteString(title + "\n")
+		if m.flaw == "digest loses" {
+			break
+		}
+	}
+	m.received = append(m.received, text.String())
+	sent := channels.Sent{ID: d.ID}
+	switch m.flaw {
+	case "another digest":
+		sent.ID += fmt.Sprint(len(m.received))
+	case "any digest":
+		sent.ID = "digest"
+	}
+	return sent, nil
+}
+
 func harness(flaw string) Harness {
 	m := &model{flaw: flaw}
 	return Harness{
@@ -172,6 +214,23 @@ func TestAGoodChannelPasses(t *testing.T) {
 	Run(t, func(*testing.T) Harness { return harness("") })
 }
 
+func TestDigestsAreOptional(t *testing.T) {
+	h := harness("")
+	h.Channel = struct{ channels.Channel }{h.Channel}
+	ran := 0
+	for _, c := range checks() {
+		if strings.HasPrefix(c.name, "digest") {
+			ran++
+			if err := c.run(t.Context(), h); !errors.Is(err, errNoDigests) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
+	}
+	if ran == 0 {
+		t.Error("nothing is checked of digests")
+	}
+}
+
 // TestEveryFlawIsFound keeps the suite from passing whatever a channel does.
 func TestEveryFlawIsFound(t *testing.T) {
 	for flaw, finder := range map[string]string{
@@ -193,6 +252,17 @@ func TestEveryFlawIsFound(t *testing.T) {
 		"impatient":           "provider limits the rate",
 		"blind check":         "checks itself",
 		"check that sends":    "checks itself",
+
+		"digest loses":               "digest",
+		"digest in parts":            "digest",
+		"another digest":             "digest again",
+		"any digest":                 "digest again",
+		"picky digest":               "digest of everything valid",
+		"small digest":               "digest of the largest size",
+		"digest ignores the context": "digest: is done when the context is",
+		"hopeless digest":            "digest: provider fails",
+		"silent digest":              "digest: provider is unreachable",
+		"talkative digest":           "digest: provider refuses the credentials",
 	} {
 		t.Run(flaw, func(t *testing.T) {
 			t.Parallel()

@@ -21,6 +21,7 @@ const maxConcurrency = 64
 type Channel struct {
 	config    settled
 	templates *templates
+	digests   *templates
 	markdown  *markdown
 	signers   signers
 	transport transport
@@ -33,6 +34,7 @@ var (
 	_ channels.Resolver  = (*Channel)(nil)
 	_ channels.Limited   = (*Channel)(nil)
 	_ channels.Checker   = (*Channel)(nil)
+	_ channels.Digester  = (*Channel)(nil)
 	_ signalbox.Filtered = (*Channel)(nil)
 )
 
@@ -43,7 +45,10 @@ func New(config Config) (*Channel, error) {
 		return nil, err
 	}
 	c := &Channel{config: settled, markdown: newMarkdown(settled.AppURL), cache: cache{ttl: settled.CacheTTL}}
-	if c.templates, err = loadTemplates(config.Templates); err != nil {
+	if c.templates, err = mailTemplates(config.Templates); err != nil {
+		return nil, err
+	}
+	if c.digests, err = digestTemplates(config.Templates); err != nil {
 		return nil, err
 	}
 	if c.signers, err = newSigners(config.DKIM); err != nil {
@@ -80,7 +85,19 @@ func (c *Channel) Close() error { return c.transport.close() }
 // Deliver hands one mail to one recipient over. Sent.ID is its Message-ID,
 // Sent.Reply what the mail server said when it took it.
 func (c *Channel) Deliver(ctx context.Context, d channels.Delivery) (channels.Sent, error) {
-	to, err := parseAddress(d.Target.Address)
+	return c.post(ctx, d.Target, d.Attempt, func() (letter, error) { return c.letter(d) })
+}
+
+// DeliverDigest hands one mail with all of the digest over, as Deliver does. If it
+// would be larger than what mail programs show, the least severe notifications are
+// only counted.
+func (c *Channel) DeliverDigest(ctx context.Context, d channels.Digest) (channels.Sent, error) {
+	return c.post(ctx, d.Target, d.Attempt, func() (letter, error) { return c.digestLetter(d) })
+}
+
+// post sends the letter that write makes.
+func (c *Channel) post(ctx context.Context, target channels.Target, attempt int, write func() (letter, error)) (channels.Sent, error) {
+	to, err := parseAddress(target.Address)
 	if err != nil {
 		return channels.Sent{}, channels.Suppressed(signalbox.RuleNoAddress, err.Error())
 	}
@@ -88,17 +105,25 @@ func (c *Channel) Deliver(ctx context.Context, d channels.Delivery) (channels.Se
 	if err := c.config.lists.check(to); err != nil {
 		return channels.Sent{}, err
 	}
-	id, thread, message, err := c.compose(d, to)
+	l, err := write()
 	if err != nil {
 		return channels.Sent{}, signalbox.Permanent(err) // the same the next time
 	}
+	id, message, err := c.compose(l, to, to.nameIn(target.Display))
+	if err != nil {
+		return channels.Sent{}, signalbox.Permanent(err)
+	}
 	reply, err := c.transport.send(ctx, envelope{
-		id: uniqueID(d.ID), from: c.config.sender.Address, to: to.String(), attempt: d.Attempt, message: message,
+		id: uniqueID(l.id), from: c.config.sender.Address, to: to.String(), attempt: attempt, message: message,
 	})
 	if err != nil {
 		return channels.Sent{}, withContext(ctx, err)
 	}
-	return channels.Sent{ID: "<" + id + ">", Reply: reply, State: thread.state()}, nil
+	sent := channels.Sent{ID: "<" + id + ">", Reply: reply}
+	if l.thread != nil {
+		sent.State = l.thread.then(id).state()
+	}
+	return sent, nil
 }
 
 // transport hands messages over.
@@ -111,7 +136,7 @@ type transport interface {
 
 // envelope is a message with its addresses.
 type envelope struct {
-	// id is the delivery's, in characters that a file name may have.
+	// id is the delivery's or the digest's, in characters that a file name may have.
 	id       string
 	from, to string
 	// attempt counts from 1.

@@ -192,10 +192,11 @@ type Stream struct {
 }
 
 // Templates are the names of template files, each empty for the built-in one. The
-// data they get is [Content]. Subject and Text are text/template, HTML is
-// html/template.
+// data they get is [Content], those of digests get [DigestContent]. HTML and
+// DigestHTML are html/template, the others are text/template.
 type Templates struct {
-	Subject, HTML, Text string
+	Subject, HTML, Text                   string
+	DigestSubject, DigestHTML, DigestText string
 }
 
 // DKIM is a key that signs mails (RFC 6376).

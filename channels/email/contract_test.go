@@ -58,11 +58,12 @@ func TestContract(t *testing.T) {
 				return true
 			},
 			Received: func() []string {
-				var subjects []string
+				var texts []string
 				for _, message := range server.Messages() {
-					subjects = append(subjects, parse(t, message.Data).decoded(t, "Subject"))
+					p := parse(t, message.Data)
+					texts = append(texts, p.decoded(t, "Subject")+"\n"+p.text) // digests have titles in the text
 				}
-				return subjects
+				return texts
 			},
 			RetryAfter: rateDelay,
 			Secrets:    []string{password},

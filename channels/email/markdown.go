@@ -14,6 +14,7 @@ import (
 	gmhtml "github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
+	nethtml "golang.org/x/net/html"
 )
 
 // maxRendered bounds the HTML of a description, in bytes: mail programs cut off
@@ -57,6 +58,46 @@ func (m *markdown) render(source string) template.HTML {
 	}
 	escaped := strings.ReplaceAll(template.HTMLEscapeString(source), "\n", "<br>\n")
 	return template.HTML(`<p class="sb-text" style="margin:0;">` + escaped + "</p>\n") //nolint:gosec // escaped
+}
+
+// plain returns the text of Markdown on one line: a dot parts blocks that do not end
+// like a sentence.
+func (m *markdown) plain(source string) string {
+	var blocks []string
+	var block strings.Builder
+	end := func() {
+		if text := oneLine(block.String()); text != "" {
+			blocks = append(blocks, text)
+		}
+		block.Reset()
+	}
+	tokens := nethtml.NewTokenizer(strings.NewReader(string(m.render(source))))
+	for kind := tokens.Next(); kind != nethtml.ErrorToken; kind = tokens.Next() { // the error is the end: the HTML is our own
+		if kind == nethtml.TextToken {
+			block.WriteString(nethtml.UnescapeString(string(tokens.Raw())))
+			continue
+		}
+		switch name, _ := tokens.TagName(); string(name) {
+		case "a", "code", "del", "em", "strong":
+		case "br", "td", "th":
+			block.WriteByte(' ')
+		default:
+			end()
+		}
+	}
+	end()
+	var out strings.Builder
+	for i, text := range blocks {
+		switch {
+		case i == 0:
+		case strings.ContainsAny(blocks[i-1][len(blocks[i-1])-1:], ".:;,!?"):
+			out.WriteByte(' ')
+		default:
+			out.WriteString(" · ")
+		}
+		out.WriteString(text)
+	}
+	return out.String()
 }
 
 // nestsTooDeep reports whether a line begins with so many marks of quotations or

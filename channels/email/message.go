@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	gomail "github.com/wneessen/go-mail"
 
@@ -20,75 +21,109 @@ import (
 // (RFC 5322), and a URL cannot be folded.
 const maxHeaderURL = 900
 
-// compose makes the message of a delivery to one recipient: its Message-ID, what to
-// keep of it, and its bytes with CR LF at the end of lines.
-func (c *Channel) compose(d channels.Delivery, to address) (id string, next thread, message []byte, err error) {
+// letter is what becomes a message.
+type letter struct {
+	// id is the delivery's or the digest's.
+	id string
+	texts
+	date time.Time
+	// thread is what the message continues, and what is to be kept of it; nil if
+	// nothing will ever continue it.
+	thread *thread
+	// origin and topic are empty if there is more than one.
+	origin, topic string
+	severity      string
+	importance    gomail.Importance
+	// bulk is set for what everyone gets.
+	bulk bool
+	// list is what the List-Id begins with.
+	list string
+	// unsubscribeURL may be empty.
+	unsubscribeURL string
+}
+
+// letter makes the letter of a delivery.
+func (c *Channel) letter(d channels.Delivery) (letter, error) {
 	content, err := c.content(d)
 	if err != nil {
-		return "", thread{}, nil, err
+		return letter{}, err
 	}
 	made, err := c.templates.execute(content)
 	if err != nil {
-		return "", thread{}, nil, fmt.Errorf("email: %w", err)
+		return letter{}, fmt.Errorf("email: %w", err)
 	}
+	previous := readThread(d.Previous)
+	l := letter{
+		id: d.ID, texts: made, date: content.Time, thread: &previous,
+		origin: content.Origin, topic: content.Topic, severity: content.Severity, importance: gomail.ImportanceNormal,
+		bulk: content.Broadcast, list: listLabel(content.Origin), unsubscribeURL: content.UnsubscribeURL,
+	}
+	switch signalbox.Severity(content.Severity) {
+	case signalbox.SeverityCritical:
+		l.importance = gomail.ImportanceHigh
+	case signalbox.SeverityLow:
+		l.importance = gomail.ImportanceLow
+	default:
+	}
+	return l, nil
+}
+
+// compose makes the message of a letter to one recipient, whose name may be empty:
+// its Message-ID, and its bytes with CR LF at the end of lines.
+func (c *Channel) compose(l letter, to address, name string) (id string, message []byte, err error) {
 	domain := domainOf(c.config.sender.Address)
-	unique := uniqueID(d.ID)
+	unique := uniqueID(l.id)
 	id = unique + "@" + domain
 
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("signalbox-"+unique))
 	m.FromMailAddress(c.config.sender)
-	m.ToMailAddress(&mail.Address{Name: to.nameIn(d.Target.Display), Address: to.String()})
+	m.ToMailAddress(&mail.Address{Name: name, Address: to.String()})
 	if c.config.replyTo != nil {
 		m.ReplyToMailAddress(c.config.replyTo)
 	}
-	m.Subject(made.subject)
+	m.Subject(l.subject)
 	m.SetMessageIDWithValue(id)
-	m.SetDateWithValue(content.Time)
-	previous := readThread(d.Previous)
-	if references := previous.references(); references != "" {
-		m.SetGenHeader(gomail.HeaderInReplyTo, "<"+previous.Last+">")
-		m.SetGenHeader(gomail.HeaderReferences, references)
+	m.SetDateWithValue(l.date)
+	if l.thread != nil && l.thread.references() != "" {
+		m.SetGenHeader(gomail.HeaderInReplyTo, "<"+l.thread.Last+">")
+		m.SetGenHeader(gomail.HeaderReferences, l.thread.references())
 	}
-	setAutomatic(m, content)
-	setList(m, content, domain)
-	m.SetBodyString(gomail.TypeTextPlain, made.text)
-	m.AddAlternativeString(gomail.TypeTextHTML, made.html)
+	l.setAutomatic(m)
+	l.setList(m, domain)
+	m.SetBodyString(gomail.TypeTextPlain, l.text)
+	m.AddAlternativeString(gomail.TypeTextHTML, l.html)
 
 	var buffer bytes.Buffer
 	if _, err := m.WriteTo(&buffer); err != nil {
-		return "", thread{}, nil, fmt.Errorf("email: message: %w", err)
+		return "", nil, fmt.Errorf("email: message: %w", err)
 	}
-	signed, err := c.signers.sign(buffer.Bytes())
-	return id, previous.then(id), signed, err
+	message, err = c.signers.sign(buffer.Bytes())
+	return id, message, err
 }
 
 // setAutomatic says that no person wrote this, so that no machine answers, and how
 // urgent it is.
-func setAutomatic(m *gomail.Msg, content Content) {
+func (l *letter) setAutomatic(m *gomail.Msg) {
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834
 	m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "OOF, AutoReply")
-	if content.Broadcast {
+	if l.bulk {
 		m.SetGenHeader(gomail.HeaderPrecedence, "bulk")
 	}
-	switch signalbox.Severity(content.Severity) {
-	case signalbox.SeverityCritical:
-		m.SetImportance(gomail.ImportanceHigh)
-	case signalbox.SeverityLow:
-		m.SetImportance(gomail.ImportanceLow)
-	default:
+	m.SetImportance(l.importance)
+	if l.origin != "" {
+		m.SetGenHeader("X-Signalbox-Origin", l.origin)
 	}
-	m.SetGenHeader("X-Signalbox-Origin", content.Origin)
-	m.SetGenHeader("X-Signalbox-Severity", content.Severity)
-	if content.Topic != "" {
-		m.SetGenHeader("X-Signalbox-Topic", content.Topic)
+	m.SetGenHeader("X-Signalbox-Severity", l.severity)
+	if l.topic != "" {
+		m.SetGenHeader("X-Signalbox-Topic", l.topic)
 	}
 }
 
-// setList makes the mails of an origin a list of their own (RFC 2919), which can be
-// left (RFC 2369) with one click (RFC 8058).
-func setList(m *gomail.Msg, content Content, domain string) {
-	m.SetGenHeader("List-Id", "<"+listLabel(content.Origin)+"."+domain+">")
-	link := content.UnsubscribeURL
+// setList makes the mails of an origin, and digests, a list of their own (RFC 2919),
+// which can be left (RFC 2369) with one click (RFC 8058).
+func (l *letter) setList(m *gomail.Msg, domain string) {
+	m.SetGenHeader("List-Id", "<"+l.list+"."+domain+">")
+	link := l.unsubscribeURL
 	if link == "" || len(link) > maxHeaderURL {
 		return
 	}

@@ -24,6 +24,7 @@ func Settings(t *testing.T, open func(t *testing.T) Fixture) {
 	}{
 		{"nothing chosen", nothingChosen},
 		{"saving merges", savingMerges},
+		{"a choice is forgotten", choiceForgotten},
 		{"identifiers compare case-insensitively", choicesFold},
 		{"only what matters is looked up", choicesFor},
 		{"a chunk of users", choicesForChunk},
@@ -137,6 +138,29 @@ func savingMerges(t *testing.T, f Fixture) {
 		{Channel: "Slack", Origin: "ops", Enabled: false},
 	})
 	equal(t, "bob", choicesOf(t, f.Store, bob), []signalbox.Choice{{Channel: "Web", Origin: "ci", Enabled: false}})
+}
+
+func choiceForgotten(t *testing.T, f Fixture) {
+	about := signalbox.Choice{Channel: "Web", Origin: "CI", Topic: "Straße"}
+	others := []signalbox.Choice{
+		{Channel: "Web"}, {Channel: "Web", Origin: "ci"}, {Channel: "Slack", Origin: "ci", Topic: "straße"}, {Channel: "Web", Origin: "ci", Topic: "strasse"},
+	}
+	save(t, f.Store, alice, append(others, about)...)
+	save(t, f.Store, bob, about)
+	for range 2 { // the second time there is nothing
+		if err := f.Other.ForgetChoice(t.Context(), alice, signalbox.Choice{Channel: "WEB", Origin: "ci", Topic: "STRAßE"}.Key()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(t, f.Store, "user:default/carol", others...)
+	equal(t, "the others stay", choicesOf(t, f.Store, alice), choicesOf(t, f.Store, "user:default/carol"))
+	equal(t, "bob's stays", choicesOf(t, f.Store, bob), []signalbox.Choice{about})
+	if err := f.Store.ForgetChoice(t.Context(), alice, signalbox.ChoiceKey{Channel: "web", Origin: "a\x00"}); err != nil {
+		t.Errorf("what cannot be: %v", err)
+	}
+	if err := f.Store.ForgetChoice(t.Context(), "", about.Key()); err == nil {
+		t.Error("forgotten for no user")
+	}
 }
 
 func choicesFold(t *testing.T, f Fixture) {

@@ -9,6 +9,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/signalbox/signalbox"
 )
@@ -20,6 +21,15 @@ type Credentials struct {
 	// Plugin is the Backstage plugin whose API is asked for, "notifications" or
 	// "signals": credentials can be restricted to plugins.
 	Plugin string
+	// Method is the HTTP method.
+	Method string
+	// Session is the value of the session cookie; empty without one.
+	Session string
+	// Remote is who opened the connection: a proxy, if there is one.
+	Remote netip.Addr
+	// Header returns the value of a request header, and "" for one that is not there
+	// or there more than once.
+	Header func(name string) string
 	// Host is the Host header and Origin the Origin header, which browsers set
 	// and pages cannot forge.
 	Host   string
