@@ -28,7 +28,7 @@ VERSION_FLAG := -X github.com/signalbox/signalbox/cmd.version=$(VERSION)
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
 test: generate vet lint unit ## Run everything: generate, vet, lint, and all tests with the race detector
@@ -40,6 +40,10 @@ unit: $(WITH_POSTGRES) ## Run all tests with the race detector, on SQLite and on
 .PHONY: bench
 bench: $(WITH_POSTGRES) ## Run the benchmarks, on SQLite and on a private PostgreSQL
 	$(WITH_POSTGRES) -- $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout $(BENCH_TIMEOUT) $(BENCH_FLAGS) $(PACKAGES)
+
+.PHONY: e2e-backstage
+e2e-backstage: $(WITH_POSTGRES) ## Run the tests with a real Backstage backend (needs Node.js 20)
+	GO=$(GO) $(WITH_POSTGRES) -- e2e/backstage/run
 
 .PHONY: generate
 generate: ## Run the generators
@@ -71,7 +75,7 @@ run: ## Run the router with its defaults (ARGS="serve --help" for others)
 
 .PHONY: clean
 clean: ## Remove what was built, tools included
-	rm -rf signalbox .tools
+	rm -rf signalbox .tools e2e/backstage/node_modules e2e/backstage/.build
 
 # Building the linter takes a few minutes, once.
 $(GOLANGCI_LINT):

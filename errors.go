@@ -25,6 +25,8 @@ const (
 	CodeConflict Code = "ConflictError"
 	// CodeTooLarge is a request body beyond the limit.
 	CodeTooLarge Code = "PayloadTooLargeError"
+	// CodeTooManyRequests is a limit of how often this may be done.
+	CodeTooManyRequests Code = "TooManyRequestsError"
 	// CodeUnavailable is a condition that passes by itself: try again later.
 	CodeUnavailable Code = "ServiceUnavailableError"
 )
@@ -37,7 +39,8 @@ type Error struct {
 	// Cause is what went wrong underneath, for callers that look for it; it is
 	// shown like Message. Nil if there is nothing to add.
 	Cause *ErrorCause
-	// RetryAfter hints when to try again; only used with CodeUnavailable.
+	// RetryAfter hints when to try again; only used with CodeUnavailable and
+	// CodeTooManyRequests.
 	RetryAfter time.Duration
 	// Err is the internal cause. It is logged, and never shown.
 	Err error

@@ -24,6 +24,10 @@ type UserPrincipal struct {
 	// Expires is when the credential ends, and with it a connection that was made
 	// with it; zero if it does not.
 	Expires time.Time
+	// Guest is set for who did not prove to be this user.
+	Guest bool
+	// Token is what it authenticated with, if that was an API token.
+	Token TokenUse
 }
 
 // Subject returns the user's canonical reference.
@@ -34,6 +38,17 @@ func (UserPrincipal) principal()        {}
 type ServicePrincipal struct {
 	// Name is the subject of its credential, verbatim.
 	Name string
+	// Token is what it authenticated with, if that was an API token.
+	Token TokenUse
+}
+
+// TokenUse tells that somebody came with an API token. The zero value is another
+// kind of credential.
+type TokenUse struct {
+	// ID is the token's.
+	ID string
+	// Admin is whether it has [TokenAdmin].
+	Admin bool
 }
 
 // Subject returns the service's subject.

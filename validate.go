@@ -18,6 +18,9 @@ import (
 type Validator struct {
 	// Direct are the addresses that may be named as recipients; nil is none.
 	Direct *DirectTargets
+	// Sender is what the sender may send; nil is everything. What it may not is an
+	// [Error] with [CodeNotAllowed] that names the field.
+	Sender *SenderRights
 }
 
 // Request checks recipients and payload of a send request and brings them into
@@ -42,14 +45,17 @@ func (v Validator) request(at string, r *SendRequest) error {
 	if err := v.recipients(at, &r.Recipients); err != nil {
 		return err
 	}
-	return v.payload(at+"/payload", &r.Payload)
+	if err := v.payload(at+"/payload", &r.Payload); err != nil {
+		return err
+	}
+	return v.Sender.checkPayload(at+"/payload", &r.Payload)
 }
 
 func (v Validator) recipients(at string, r *Recipients) error {
 	switch r.Type {
 	case RecipientsBroadcast:
 		r.EntityRefs, r.ExcludeEntityRefs, r.Targets = nil, nil, nil
-		return nil
+		return v.Sender.checkBroadcast(at + "/recipients")
 	case RecipientsEntity:
 	default:
 		return invalid(at+"/recipients/type", "must be equal to one of the allowed values: entity, broadcast")
@@ -57,6 +63,7 @@ func (v Validator) recipients(at string, r *Recipients) error {
 	if len(r.EntityRefs)+len(r.Targets) == 0 {
 		return invalid(at+"/recipients/entityRef", "must NOT have fewer than 1 items")
 	}
+	given := r.EntityRefs
 	entities, targets, err := v.Direct.split(at+"/recipients/entityRef", r.EntityRefs)
 	if err != nil {
 		return err
@@ -65,8 +72,10 @@ func (v Validator) recipients(at string, r *Recipients) error {
 	if r.EntityRefs, err = entityRefs(at+"/recipients/entityRef", r.EntityRefs, MaxEntityRefs); err != nil {
 		return unsendable(err)
 	}
-	r.ExcludeEntityRefs, err = entityRefs(at+"/recipients/excludeEntityRef", r.ExcludeEntityRefs, MaxExcludeEntityRefs)
-	return unsendable(err)
+	if r.ExcludeEntityRefs, err = entityRefs(at+"/recipients/excludeEntityRef", r.ExcludeEntityRefs, MaxExcludeEntityRefs); err != nil {
+		return unsendable(err)
+	}
+	return v.Sender.checkRecipients(at+"/recipients/entityRef", given, v.Direct)
 }
 
 // entityRefs normalises references and drops doubles, keeping the order.

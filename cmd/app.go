@@ -29,6 +29,7 @@ import (
 	"github.com/signalbox/signalbox/storage/queue"
 	"github.com/signalbox/signalbox/web"
 	"github.com/signalbox/signalbox/web/auth"
+	"github.com/signalbox/signalbox/web/auth/backstage"
 	"github.com/signalbox/signalbox/web/hub"
 )
 
@@ -56,6 +57,8 @@ type app struct {
 	// rules checks what is sent.
 	rules  signalbox.Validator
 	server *web.Server
+	// issuer signs tokens for Backstage; nil without one.
+	issuer *backstage.Issuer
 	// instances is how many instances were last seen.
 	instances atomic.Int64
 
@@ -85,6 +88,9 @@ func newApp(ctx context.Context, config configs.Config, e *extras, log *slog.Log
 		return a, err
 	}
 	if a.hub, err = hub.New(hub.Config{Logger: log, Registerer: registry}); err != nil {
+		return a, err
+	}
+	if err := a.wireIssuer(); err != nil {
 		return a, err
 	}
 	if err := a.wireDirectory(e, registry); err != nil {
@@ -180,13 +186,9 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 }
 
 func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Registry) error {
-	tokens, err := a.serviceTokens()
+	authenticators, err := a.authenticators()
 	if err != nil {
 		return err
-	}
-	authenticator, err := auth.NewStaticTokens(tokens)
-	if err != nil {
-		return exitWith(exitUsage, err)
 	}
 	config := web.Config{Rules: a.rules, AllowedOrigins: a.allowedOrigins(), Admins: a.admins(), SettingsURL: a.settingsURL()}
 	if a.config.Auth.Guest.Enabled {
@@ -199,7 +201,8 @@ func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Regis
 		Settings: a.store, Policy: a.settings, Schedules: a.schedules,
 		Unsubscribe: a.readUnsubscribe(),
 		DeadLetters: a.store, Status: a.status,
-		Authenticator: authenticator,
+		Authenticator: authenticators,
+		PluginKeys:    a.pluginKeys(),
 		Signals: func(user func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 			return a.hub.Handler(user)
 		},

@@ -39,7 +39,7 @@ func (a *app) wireDirectory(e *extras, registry *prometheus.Registry) error {
 		sources = append(sources, files)
 	}
 	if c.Backstage.BaseURL != "" {
-		catalog, err := newCatalogClient(c.Backstage, registry, a.log)
+		catalog, err := newCatalogClient(c.Backstage, a.catalogToken(), registry, a.log)
 		if err != nil {
 			return exitWith(exitUsage, err)
 		}
@@ -52,9 +52,20 @@ func (a *app) wireDirectory(e *extras, registry *prometheus.Registry) error {
 	return nil
 }
 
-func newCatalogClient(c configs.DirectoryBackstage, registry *prometheus.Registry, log *slog.Logger) (*backstage.Client, error) {
+// catalogToken makes the tokens with which the catalog is asked, unless one was
+// configured; nil without Backstage.
+func (a *app) catalogToken() func() (string, error) {
+	if a.issuer == nil {
+		return nil
+	}
+	return a.issuer.TokenSource("notifications", "catalog")
+}
+
+// newCatalogClient makes the client of a catalog. mint makes tokens where none is
+// configured; nil for calls without.
+func newCatalogClient(c configs.DirectoryBackstage, mint func() (string, error), registry *prometheus.Registry, log *slog.Logger) (*backstage.Client, error) {
 	config := backstage.Config{
-		BaseURL: c.BaseURL, TTL: c.CacheTTL, Timeout: c.Timeout, Registerer: registry, Logger: log,
+		Token: mint, BaseURL: c.BaseURL, TTL: c.CacheTTL, Timeout: c.Timeout, Registerer: registry, Logger: log,
 	}
 	if token := c.Token.Reveal(); token != "" {
 		config.Token = func() (string, error) { return token, nil }

@@ -93,7 +93,7 @@ func (a *app) unsubscribeEndpoint() string {
 	if url := a.config.Notifications.Email.Unsubscribe.URL; url != "" {
 		return url
 	}
-	if base := a.config.Backend.BaseURL; base != "" {
+	if base := a.config.PublicURL(); base != "" {
 		return base + unsubscribePath
 	}
 	return ""

@@ -5,7 +5,7 @@ import "slices"
 // openSections are the sections that Backstage and its plugins fill with keys of
 // their own: an unknown key in them is passed over.
 func openSections() []string {
-	return []string{"app", "auth", "backend", "backend.auth", "notifications.processors"}
+	return []string{"app", "auth", "backend", "backend.auth", "discovery", "notifications.processors"}
 }
 
 // backstageSections are top-level sections of Backstage's core and its common
@@ -14,7 +14,7 @@ func backstageSections() []string {
 	return []string{
 		"aggregator", "airbrake", "allure", "apacheAirflow", "argocd", "auditor", "azureDevOps",
 		"backstage", "bazaar", "bitrise", "catalog", "circleci", "codecov", "confluence", "costInsights",
-		"customHomepage", "datadog", "devTools", "discovery", "dynamic", "dynamicPlugins", "dynatrace",
+		"customHomepage", "datadog", "devTools", "dynamic", "dynamicPlugins", "dynatrace",
 		"enabled", "events", "exploreTools", "firehydrant", "fossa", "gcp", "gerrit", "github",
 		"githubDeployments", "gitlab", "gitops", "gocd", "grafana", "homepage", "i18n", "ilert",
 		"integrations", "jenkins", "jira", "kafka", "kiali", "kubernetes", "lighthouse", "linguist",

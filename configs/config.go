@@ -33,6 +33,12 @@ type Config struct {
 	App           App
 	Backend       Backend
 	Notifications Notifications
+	// Public is where people reach this server ("publicUrl"). No trailing slash.
+	// Defaults to what [Config.PublicURL] finds.
+	Public string
+	// Discovery is where Backstage's plugins are ("discovery.endpoints"). Defaults to
+	// none.
+	Discovery []DiscoveryEndpoint
 }
 
 // Log says what is logged, and how.
@@ -65,11 +71,21 @@ type Shutdown struct {
 // service tokens, is [BackendAuth].
 type Auth struct {
 	Guest Guest
+	// Backstage is where a Backstage installation is whose users and plugins are
+	// known, if the configuration is not its own, see [Config.Backstage].
+	Backstage AuthBackstage
 	// Admins may look at dead letters and act on them ("auth.admins"): services by
 	// the subjects of their tokens, and references of users and groups. Those of
 	// the operator's own machine, the local sender and the guest, are admins without
 	// being named. Defaults to none.
 	Admins []string
+}
+
+// AuthBackstage names a Backstage installation.
+type AuthBackstage struct {
+	// BaseURL is that of its backend ("auth.backstage.baseUrl"). No trailing slash.
+	// Defaults to none.
+	BaseURL string
 }
 
 // Guest is the development mode, in which everyone who reaches the server is
@@ -150,8 +166,9 @@ type App struct {
 
 // Backend is what Signalbox reads of Backstage's "backend" section.
 type Backend struct {
-	// BaseURL is where clients reach this server ("backend.baseUrl"). No
-	// trailing slash. Defaults to http:// and the address that it listens on.
+	// BaseURL is where clients reach this server ("backend.baseUrl"), or where
+	// Backstage's backend is if the configuration is Backstage's own, see
+	// [Config.Backstage]. No trailing slash. Defaults to none.
 	BaseURL string
 	Auth    BackendAuth
 }
@@ -161,6 +178,33 @@ type BackendAuth struct {
 	// StaticTokens are the entries of type static in
 	// "backend.auth.externalAccess". Defaults to none.
 	StaticTokens []StaticToken
+	// JWKS are the entries of type jwks, LegacyKeys those of type legacy, and
+	// "backend.auth.keys". Default to none.
+	JWKS       []JWKSAccess
+	LegacyKeys []LegacyKey
+}
+
+// JWKSAccess is an outside issuer whose tokens let services in.
+type JWKSAccess struct {
+	// URL is options.url, where the keys are.
+	URL string
+	// Issuers, Audiences and Algorithms are options.issuer, options.audience and
+	// options.algorithm: a token has one of each. They default to any.
+	Issuers, Audiences, Algorithms []string
+	// SubjectPrefix is options.subjectPrefix.
+	SubjectPrefix string
+	// Plugins is as in [StaticToken].
+	Plugins []string
+}
+
+// LegacyKey is a secret that is shared with services.
+type LegacyKey struct {
+	// Secret is options.secret, in base64.
+	Secret Secret
+	// Subject is options.subject. Defaults to external:backstage-plugin.
+	Subject string
+	// Plugins is as in [StaticToken].
+	Plugins []string
 }
 
 // StaticToken is a fixed bearer token of a service.

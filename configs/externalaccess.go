@@ -1,8 +1,10 @@
 package configs
 
 import (
+	"encoding/base64"
 	"fmt"
 	"regexp"
+	"slices"
 )
 
 // minTokenLength is Backstage's: shorter tokens could be guessed.
@@ -18,66 +20,175 @@ func readExternalAccess(r *reader, c *Config, n *node, path string) {
 		r.fail(n, path, "must be a list, not "+n.kind.String())
 		return
 	}
-	var tokens []StaticToken
 	known := map[TokenHash]string{}
 	for i, item := range n.items {
 		itemPath := fmt.Sprintf("%s[%d]", path, i)
-		token, ok := r.externalAccess(item, itemPath)
+		kind, ok := r.accessKind(item, itemPath)
 		if !ok {
 			continue
 		}
-		if earlier, twice := known[token.Hash]; twice {
-			r.failSecret(item, itemPath, "has the same token as "+earlier)
-			continue
+		plugins, ok := r.restrictions(item.child("accessRestrictions"), join(itemPath, "accessRestrictions"))
+		options := join(itemPath, "options")
+		access := &c.Backend.Auth
+		switch kind {
+		case "static":
+			token := StaticToken{Plugins: plugins}
+			if !r.staticOptions(item, options, &token) || !ok {
+				continue
+			}
+			if earlier, twice := known[token.Hash]; twice {
+				r.failSecret(item, itemPath, "has the same token as "+earlier)
+				continue
+			}
+			known[token.Hash] = itemPath
+			access.StaticTokens = append(access.StaticTokens, token)
+		case "jwks":
+			jwks := JWKSAccess{Plugins: plugins}
+			if r.jwksOptions(item, options, &jwks) && ok {
+				access.JWKS = append(access.JWKS, jwks)
+			}
+		case "legacy":
+			key := LegacyKey{Plugins: plugins}
+			if r.legacyOptions(item, options, &key) && ok {
+				access.LegacyKeys = append(access.LegacyKeys, key)
+			}
 		}
-		known[token.Hash] = itemPath
-		tokens = append(tokens, token)
 	}
-	c.Backend.Auth.StaticTokens = tokens
 }
 
-// externalAccess reads one entry; ok is false if it is no static token, or not
-// a valid one.
-func (r *reader) externalAccess(n *node, path string) (token StaticToken, ok bool) {
+// accessKind reads the type of an entry.
+func (r *reader) accessKind(n *node, path string) (kind string, ok bool) {
 	keysOK := r.section(n, path, "type", "options", "accessRestrictions")
 	if n.kind != mapping {
-		return StaticToken{}, false
+		return "", false
 	}
 	kindNode := n.child("type")
-	if kindNode == nil || kindNode.kind == null {
-		r.failSecret(n, join(path, "type"), "is required: static")
-		return StaticToken{}, false
+	if kindNode.missing() {
+		r.failSecret(n, join(path, "type"), "is required: static, jwks or legacy")
+		return "", false
 	}
-	kind, ok := r.text(kindNode, join(path, "type"))
-	if !ok {
-		return StaticToken{}, false
-	}
-	switch kind {
-	case "static":
-	case "jwks", "legacy":
-		r.warn(kindNode.at, join(path, "type"), "\""+kind+"\" is not supported by this version: the entry is ignored, and its tokens are refused")
-		return StaticToken{}, false
-	default:
+	kind, ok = r.text(kindNode, join(path, "type"))
+	if ok && !slices.Contains([]string{"static", "jwks", "legacy"}, kind) {
 		r.fail(kindNode, join(path, "type"), "must be one of static, jwks, legacy")
-		return StaticToken{}, false
+		ok = false
 	}
-	optionsOK := r.staticOptions(n, join(path, "options"), &token)
-	restrictionsOK := r.restrictions(n.child("accessRestrictions"), join(path, "accessRestrictions"), &token)
-	return token, keysOK && optionsOK && restrictionsOK
+	return kind, ok && keysOK
+}
+
+// options finds the options of an entry; nil if there are none, or others than
+// known.
+func (r *reader) options(entry *node, path, required string, known ...string) *node {
+	n := entry.child("options")
+	if n.missing() {
+		r.failSecret(entry, path, "is required: "+required)
+		return nil
+	}
+	if !r.section(n, path, known...) {
+		return nil
+	}
+	return n
+}
+
+// jwksOptions reads the options of an outside issuer.
+func (r *reader) jwksOptions(entry *node, path string, into *JWKSAccess) bool {
+	n := r.options(entry, path, "url, where the keys of the issuer are", "url", "issuer", "audience", "algorithm", "subjectPrefix")
+	if n == nil {
+		return false
+	}
+	url, present := r.optional(n, path, "url")
+	switch {
+	case !present:
+		r.failSecret(n, join(path, "url"), "is required: where the keys of the issuer are")
+		return false
+	case url == nil:
+		return false
+	case checkBaseURL(*url) != nil:
+		r.fail(n.child("url"), join(path, "url"), checkBaseURL(*url).Error())
+		return false
+	}
+	into.URL = *url
+	ok := true
+	for name, field := range map[string]*[]string{"issuer": &into.Issuers, "audience": &into.Audiences, "algorithm": &into.Algorithms} {
+		if child := n.child(name); !child.missing() {
+			list, isList := r.list(child, join(path, name))
+			*field, ok = list, ok && isList
+		}
+	}
+	if prefix, present := r.optional(n, path, "subjectPrefix"); prefix != nil {
+		into.SubjectPrefix = *prefix
+	} else if present {
+		return false
+	}
+	return ok
+}
+
+// legacyOptions reads the options of a shared secret.
+func (r *reader) legacyOptions(entry *node, path string, into *LegacyKey) bool {
+	n := r.options(entry, path, "secret and subject", "secret", "subject")
+	if n == nil {
+		return false
+	}
+	if !r.legacySecret(n, path, into) {
+		return false
+	}
+	subject, present := r.optional(n, path, "subject")
+	switch {
+	case !present:
+		r.failSecret(n, join(path, "subject"), "is required: it becomes the origin of what is sent with the secret")
+		return false
+	case subject == nil:
+		return false
+	case !withoutSpace.MatchString(*subject):
+		r.fail(n.child("subject"), join(path, "subject"), "must not be empty or have spaces")
+		return false
+	}
+	into.Subject = *subject
+	return true
+}
+
+// minLegacySecret is in bytes: shorter ones could be guessed.
+const minLegacySecret = 16
+
+func (r *reader) legacySecret(n *node, path string, into *LegacyKey) bool {
+	secret, present := r.optional(n, path, "secret")
+	if !present {
+		r.failSecret(n, join(path, "secret"), "is required: in base64")
+		return false
+	}
+	if secret == nil {
+		return false
+	}
+	decoded, err := base64.StdEncoding.DecodeString(*secret)
+	if err != nil || len(decoded) < minLegacySecret {
+		r.failSecret(n.child("secret"), join(path, "secret"), fmt.Sprintf("must be base64 of at least %d bytes", minLegacySecret))
+		return false
+	}
+	into.Secret = NewSecret(*secret)
+	return true
+}
+
+// readLegacyKeys reads backend.auth.keys, the older form of the type legacy.
+func readLegacyKeys(r *reader, c *Config, n *node, path string) {
+	if n.kind != sequence {
+		r.fail(n, path, "must be a list, not "+n.kind.String())
+		return
+	}
+	for i, item := range n.items {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		var key LegacyKey
+		if r.section(item, at, "secret") && r.legacySecret(item, at, &key) {
+			c.Backend.Auth.LegacyKeys = append(c.Backend.Auth.LegacyKeys, key)
+		}
+	}
 }
 
 // staticOptions reads the options of a static token.
 func (r *reader) staticOptions(entry *node, path string, into *StaticToken) bool {
-	n := entry.child("options")
-	if n == nil || n.kind == null {
-		r.failSecret(entry, path, "is required: token (or tokenHash) and subject")
+	n := r.options(entry, path, "token (or tokenHash) and subject", "token", "tokenHash", "subject")
+	if n == nil {
 		return false
 	}
-	keysOK := r.section(n, path, "token", "tokenHash", "subject")
-	if n.kind != mapping {
-		return false
-	}
-	ok := r.token(n, path, into) && keysOK
+	ok := r.token(n, path, into)
 	subject, present := r.optional(n, path, "subject")
 	switch {
 	case !present:
@@ -138,15 +249,15 @@ func (r *reader) optional(n *node, path, name string) (text *string, present boo
 }
 
 // restrictions reads accessRestrictions; n is nil if there are none.
-func (r *reader) restrictions(n *node, path string, into *StaticToken) bool {
-	if n == nil || n.kind == null {
-		return true
+func (r *reader) restrictions(n *node, path string) (plugins []string, ok bool) {
+	if n.missing() {
+		return nil, true
 	}
 	if n.kind != sequence || len(n.items) == 0 {
 		r.fail(n, path, "must be a list with at least one entry: {plugin: notifications}")
-		return false
+		return nil, false
 	}
-	ok := true
+	ok = true
 	for i, item := range n.items {
 		itemPath := fmt.Sprintf("%s[%d]", path, i)
 		if !r.section(item, itemPath, "plugin", "permission", "permissionAttribute") {
@@ -160,13 +271,13 @@ func (r *reader) restrictions(n *node, path string, into *StaticToken) bool {
 		case plugin != nil && !withoutSpace.MatchString(*plugin):
 			r.fail(item.child("plugin"), join(itemPath, "plugin"), "must not be empty or have spaces")
 		case plugin != nil:
-			into.Plugins = append(into.Plugins, *plugin)
+			plugins = append(plugins, *plugin)
 			r.warnPermissions(item, itemPath)
 			continue
 		}
 		ok = false
 	}
-	return ok
+	return plugins, ok
 }
 
 // warnPermissions tells that restrictions within a plugin mean nothing here.

@@ -47,6 +47,7 @@ func keys() []key {
 		{path: "auth.guest.enabled", read: value(asBool, func(c *Config) *bool { return &c.Auth.Guest.Enabled })},
 		{path: "auth.guest.user", read: value(asUser, func(c *Config) *string { return &c.Auth.Guest.User })},
 		{path: "auth.guest.hosts", read: list(strings.ToLower, func(c *Config) *[]string { return &c.Auth.Guest.Hosts })},
+		{path: "auth.backstage.baseUrl", read: value(asBaseURL, func(c *Config) *string { return &c.Auth.Backstage.BaseURL })},
 		{path: "auth.admins", read: list(strings.TrimSpace, func(c *Config) *[]string { return &c.Auth.Admins })},
 
 		{path: "cors.origins", read: list(asOrigin, func(c *Config) *[]string { return &c.CORS.Origins })},
@@ -61,9 +62,13 @@ func keys() []key {
 		{path: "pipeline.retry.min", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.Retry.Min })},
 		{path: "pipeline.retry.max", read: duration(func(c *Config) *time.Duration { return &c.Pipeline.Retry.Max })},
 
+		{path: "publicUrl", read: value(asBaseURL, func(c *Config) *string { return &c.Public })},
 		{path: "app.baseUrl", read: value(asBaseURL, func(c *Config) *string { return &c.App.BaseURL })},
 		{path: "backend.baseUrl", read: value(asBaseURL, func(c *Config) *string { return &c.Backend.BaseURL })},
 		{path: "backend.auth.externalAccess", structured: true, read: readExternalAccess},
+
+		{path: "backend.auth.keys", structured: true, read: readLegacyKeys},
+		{path: "discovery.endpoints", structured: true, read: readDiscovery},
 
 		{path: "notifications.retention", structured: true, read: readRetention},
 		{path: "notifications.defaultSettings", structured: true, read: readDefaultSettings},

@@ -215,7 +215,11 @@ func (r *reader) fillIn(c *Config) {
 		c.Database = SQLiteIn(c.Data)
 	}
 	if unset("auth.guest.enabled") {
-		c.Auth.Guest.Enabled = isLoopback(c.Listen) && isLocalURL(c.App.BaseURL) && isLocalURL(c.Backend.BaseURL)
+		_, backstage := c.Backstage()
+		c.Auth.Guest.Enabled = !backstage && isLoopback(c.Listen) && isLocalURL(c.App.BaseURL) && isLocalURL(c.PublicURL())
+	}
+	if where, ok := c.Backstage(); ok && c.Directory.IsZero() {
+		c.Directory.Backstage.BaseURL = where.BaseURL
 	}
 	if unset("cors.origins") {
 		if origin, ok := originOf(c.App.BaseURL); ok {
@@ -276,7 +280,7 @@ func (r *reader) warnAccess(c Config) {
 	switch {
 	case c.Auth.Guest.Enabled && !isLoopback(c.Listen):
 		r.warn(at, guest, "opens the server to everyone who can reach it: they may send, and read every inbox")
-	case !c.Auth.Guest.Enabled && len(c.Backend.Auth.StaticTokens) == 0 && isLoopback(c.Listen):
-		r.warn(at, guest, "is false, and backend.auth.externalAccess has no static token: nobody can send")
+	case !c.Auth.Guest.Enabled && !c.knowsSomebody() && isLoopback(c.Listen):
+		r.warn(at, guest, "is false, and backend.auth.externalAccess names nobody: nobody can send")
 	}
 }

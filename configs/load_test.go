@@ -222,12 +222,13 @@ backend:
   cors: {origin: http://localhost:3000, methods: [GET, POST], credentials: true}
   database: {client: better-sqlite3, connection: ':memory:'}
   auth:
-    keys: [{secret: '${NOT_SET_HERE}'}]
+    keys: [{secret: 'MDEyMzQ1Njc4OWFiY2RlZg=='}]
     externalAccess:
       - type: legacy
-        options: {secret: '${NOT_SET_EITHER}', subject: x}
+        options: {secret: 'MDEyMzQ1Njc4OWFiY2RlZjA=', subject: x}
+        accessRestrictions: [{plugin: notifications}]
       - type: jwks
-        options: {url: https://example.com/jwks.json, issuer: x}
+        options: {url: https://example.com/jwks.json, issuer: x, audience: [y, z], algorithm: RS256, subjectPrefix: p}
       - type: static
         options: {token: 'a-long-token', subject: ci}
 integrations: {github: [{host: github.com, token: '${GITHUB_TOKEN}'}]}
@@ -235,7 +236,11 @@ proxy: {}
 techdocs: {builder: 'local'}
 auth: {environment: development, providers: {guest: {}}}
 catalog: {locations: [{type: file, target: ./x.yaml}]}
-discovery: {endpoints: []}
+discovery:
+  endpoints:
+    - target: {internal: 'http://signalbox:7080/api/{{pluginId}}', external: 'https://signalbox.example.com/api/{{pluginId}}'}
+      plugins: [notifications, signals]
+    - {target: 'http://other:7007/api/catalog', plugins: [catalog]}
 kubernetes:
 permission: {enabled: true}
 somePlugin: {x: 1}
@@ -247,14 +252,27 @@ notifications:
 			want: func(c *Config) {
 				c.App.BaseURL, c.Backend.BaseURL = "http://localhost:3000", "http://localhost:7007"
 				c.CORS.Origins = []string{"http://localhost:3000"}
-				c.Backend.Auth.StaticTokens = []StaticToken{{Hash: HashToken(token), Subject: "ci"}}
+				c.Backend.Auth = BackendAuth{
+					StaticTokens: []StaticToken{{Hash: HashToken(token), Subject: "ci"}},
+					JWKS:         []JWKSAccess{{URL: "https://example.com/jwks.json", Issuers: []string{"x"}, Audiences: []string{"y", "z"}, Algorithms: []string{"RS256"}, SubjectPrefix: "p"}},
+					LegacyKeys: []LegacyKey{
+						{Secret: NewSecret("MDEyMzQ1Njc4OWFiY2RlZg==")},
+						{Secret: NewSecret("MDEyMzQ1Njc4OWFiY2RlZjA="), Subject: "x", Plugins: []string{"notifications"}},
+					},
+				}
+				// It is Backstage's own: its users and plugins are known, and its
+				// catalog tells who is who.
+				c.Auth.Guest.Enabled = false
+				c.Directory.Backstage.BaseURL = "http://localhost:7007"
+				c.Discovery = []DiscoveryEndpoint{
+					{Internal: "http://signalbox:7080/api/{{pluginId}}", External: "https://signalbox.example.com/api/{{pluginId}}", Plugins: []string{"notifications", "signals"}},
+					{Internal: "http://other:7007/api/catalog", External: "http://other:7007/api/catalog", Plugins: []string{"catalog"}},
+				}
 				c.Notifications.Retention = 30 * day
 				c.Notifications.Slack = []Slack{{Name: "Slack", Token: NewSecret("xoxb"), GroupFallback: "none", ConcurrencyLimit: 10, TargetInterval: time.Second}}
 			},
 			warnings: []string{
-				`a.yaml:15:15: backend.auth.externalAccess[0].type: "legacy" is not supported by this version: the entry is ignored, and its tokens are refused`,
-				`a.yaml:17:15: backend.auth.externalAccess[1].type: "jwks" is not supported by this version: the entry is ignored, and its tokens are refused`,
-				"a.yaml:29:1: somePlugin: is taken for the section of a Backstage plugin and ignored",
+				"a.yaml:34:1: somePlugin: is taken for the section of a Backstage plugin and ignored",
 			},
 		},
 		{
@@ -271,7 +289,7 @@ notifications:
 			want: func(c *Config) {
 				c.Backend.BaseURL, c.Auth.Guest.Enabled = "https://signalbox.example.com", false
 			},
-			warnings: []string{"auth.guest.enabled: is false, and backend.auth.externalAccess has no static token: nobody can send"},
+			warnings: []string{"auth.guest.enabled: is false, and backend.auth.externalAccess names nobody: nobody can send"},
 		},
 		{
 			name:  "a public application turns guest mode off",
@@ -280,7 +298,7 @@ notifications:
 				c.App.BaseURL, c.Auth.Guest.Enabled = "https://backstage.example.com", false
 				c.CORS.Origins = []string{"https://backstage.example.com"}
 			},
-			warnings: []string{"auth.guest.enabled: is false, and backend.auth.externalAccess has no static token: nobody can send"},
+			warnings: []string{"auth.guest.enabled: is false, and backend.auth.externalAccess names nobody: nobody can send"},
 		},
 		{
 			name:  "retention off",
@@ -455,7 +473,7 @@ notifications:
 				`a.yaml:7:48: backend.auth.externalAccess[1].options.subject: must not be empty or have spaces, got "with space"`,
 				"a.yaml:9:18: backend.auth.externalAccess[2].options.subject: is required: it becomes the origin of what is sent with the token",
 				"a.yaml:10:9: backend.auth.externalAccess[3].options: is required: token (or tokenHash) and subject",
-				"a.yaml:11:9: backend.auth.externalAccess[4].type: is required: static",
+				"a.yaml:11:9: backend.auth.externalAccess[4].type: is required: static, jwks or legacy",
 				"a.yaml:13:18: backend.auth.externalAccess[5].options: has both token and tokenHash: give one of them",
 				"a.yaml:15:18: backend.auth.externalAccess[6].options.token: is required, or tokenHash in its place",
 				"a.yaml:18:9: backend.auth.externalAccess[7].accessRestriction: unknown key; did you mean accessRestrictions?",
@@ -563,7 +581,9 @@ func TestOthersMayReachTheServer(t *testing.T) {
 		{"guest off", "listen: ':7080'\nauth: {guest: {enabled: false}}", "a.yaml:1:9", false},
 		{"guest on", "listen: ':7080'\nauth: {guest: {enabled: true}}", "", true},
 		{"token", token + "listen: ':7080'", "", false},
-		{"token of another type", strings.Replace(token, "static", "jwks", 1) + "listen: ':7080'", "a.yaml:2:9", false},
+		{"token of another type", "backend: {auth: {externalAccess: [{type: jwks, options: {url: https://example.com/keys}}]}}\nlisten: ':7080'", "", false},
+		{"Backstage", "auth: {backstage: {baseUrl: 'http://localhost:7007'}}\nlisten: ':7080'", "", false},
+		{"Backstage on loopback", "auth: {backstage: {baseUrl: 'http://localhost:7007'}}", "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, _, problems := load(t, Sources{Files: write(t, test.file)})
@@ -732,12 +752,13 @@ func TestExampleFile(t *testing.T) {
 	// What is commented out must be valid as well: prose has one space after "#".
 	all := commentedOut.ReplaceAllString(string(content), "$1$2$3$4")
 	all = strings.Replace(all, "externalAccess: []", "externalAccess:", 1)
+	all = strings.Replace(all, "endpoints: []", "endpoints:", 1)
 	all = strings.Replace(all, "database: sqlite:", "#database: sqlite:", 1) // two are shown
 	tree, found := parseYAML(example, 0, []byte(all))
 	if len(found) > 0 {
 		t.Fatalf("with everything: %v\n%s", found, all)
 	}
-	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x", "SMTP_PASSWORD=x", "UNSUBSCRIBE_KEY=" + strings.Repeat("x", 32), "SLACK_TOKEN=xoxb-x"}})
+	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x", "BACKSTAGE_SECRET=MDEyMzQ1Njc4OWFiY2RlZg==", "SMTP_PASSWORD=x", "UNSUBSCRIBE_KEY=" + strings.Repeat("x", 32), "SLACK_TOKEN=xoxb-x"}})
 	if problems != nil || warnings != nil {
 		t.Errorf("with everything: problems %q, warnings %q", problems, warnings)
 	}

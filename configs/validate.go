@@ -32,7 +32,7 @@ func (c Config) Validate() error {
 // closedToAll refuses a server that others can reach and that knows nobody: it
 // could only have been meant for one of two things, and one is dangerous.
 func (c Config) closedToAll() (Problem, bool) {
-	if isLoopback(c.Listen) || c.Auth.Guest.Enabled || len(c.Backend.Auth.StaticTokens) > 0 {
+	if isLoopback(c.Listen) || c.Auth.Guest.Enabled || c.knowsSomebody() {
 		return Problem{}, false
 	}
 	return Problem{Key: "listen", Message: `others can reach this address, but nothing says who may use it. Configure a service token:
@@ -45,6 +45,13 @@ func (c Config) closedToAll() (Problem, bool) {
               subject: ci
   or, for development only, let in everyone who can reach it (auth.guest.enabled: true,
   or SIGNALBOX_AUTH_GUEST_ENABLED=true), or listen on 127.0.0.1 only`}, true
+}
+
+// knowsSomebody reports whether any credential is known besides the local sender's.
+func (c Config) knowsSomebody() bool {
+	external := c.Backend.Auth
+	_, backstage := c.Backstage()
+	return backstage || len(external.StaticTokens)+len(external.JWKS)+len(external.LegacyKeys) > 0
 }
 
 // checks collects problems.
@@ -111,6 +118,8 @@ func (c Config) invalid() []Problem {
 
 	found.check("app.baseUrl", checkBaseURL(c.App.BaseURL))
 	found.check("backend.baseUrl", checkBaseURL(c.Backend.BaseURL))
+	found.check("publicUrl", checkBaseURL(c.Public))
+	found.check("auth.backstage.baseUrl", checkBaseURL(c.Auth.Backstage.BaseURL))
 	for i, token := range c.Backend.Auth.StaticTokens {
 		key := fmt.Sprintf("backend.auth.externalAccess[%d]", i)
 		switch {

@@ -2,7 +2,7 @@
 // submissions on PostgreSQL and SQLite, and what became of every delivery. [Store]
 // implements the root package's seams signalbox.Inbox, signalbox.Committer,
 // signalbox.Accepter, signalbox.SettingsStore, signalbox.DeliveryStore,
-// signalbox.TraceStore and signalbox.DeadLetterStore.
+// signalbox.TraceStore, signalbox.DeadLetterStore and signalbox.TokenStore.
 //
 // It imports the root package and storage/database. The queue comes in as a
 // [Publisher], so that messages are published in the transaction that stores
@@ -69,6 +69,7 @@ var (
 	_ signalbox.SettingsStore = (*Store)(nil)
 	_ signalbox.DeliveryStore = (*Store)(nil)
 	_ signalbox.TraceStore    = (*Store)(nil)
+	_ signalbox.TokenStore    = (*Store)(nil)
 )
 
 // New returns a store on a migrated database. db stays the caller's to close.

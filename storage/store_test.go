@@ -25,8 +25,10 @@ func TestRetention(t *testing.T) { suite(t, storagetest.Retention) }
 func TestSettings(t *testing.T)  { suite(t, storagetest.Settings) }
 
 func TestSchedules(t *testing.T)   { suite(t, storagetest.Schedules) }
+func TestPluginKeys(t *testing.T)  { suite(t, storagetest.PluginKeys) }
 func TestDeliveries(t *testing.T)  { suite(t, storagetest.Deliveries) }
 func TestTrace(t *testing.T)       { suite(t, storagetest.Trace) }
+func TestTokens(t *testing.T)      { suite(t, storagetest.Tokens) }
 func TestDeadLetters(t *testing.T) { suite(t, storagetest.DeadLetters) }
 
 func suite(t *testing.T, run func(*testing.T, func(*testing.T) storagetest.Fixture)) {
@@ -80,7 +82,7 @@ func empty(t testing.TB, db *database.DB) {
 	if _, err := db.Writer.ExecContext(t.Context(), createOutbox); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "deliveries", "requests", "delivery_threads", "schedules", "held_deliveries", "digests", "idempotency_keys", "settings", "settings_seen"} {
+	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "deliveries", "requests", "delivery_threads", "schedules", "api_tokens", "held_deliveries", "plugin_keys", "digests", "idempotency_keys", "settings", "settings_seen"} {
 		if _, err := db.Writer.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,7 @@ func readCredentials(c *fiber.Ctx, r *route) (auth.Credentials, error) {
 		Session:     c.Cookies(sessionCookie),
 		Remote:      remoteAddr(c),
 		Header:      func(name string) string { return onlyHeader(c, name) },
+		Headers:     func(name string) []string { return allHeaders(c, name) },
 		Host:        c.Get(fiber.HeaderHost),
 		Origin:      c.Get(fiber.HeaderOrigin),
 		GuestUser:   c.Get(headerGuestUser),
@@ -79,13 +80,21 @@ func remoteAddr(c *fiber.Ctx) netip.Addr {
 	return addr.Unmap()
 }
 
+// allHeaders are the values of a header.
+func allHeaders(c *fiber.Ctx, name string) []string {
+	var values []string
+	for _, value := range c.Request().Header.PeekAll(name) {
+		values = append(values, string(value))
+	}
+	return values
+}
+
 // onlyHeader is a header that is there once.
 func onlyHeader(c *fiber.Ctx, name string) string {
-	values := c.Request().Header.PeekAll(name)
-	if len(values) != 1 {
-		return ""
+	if values := allHeaders(c, name); len(values) == 1 {
+		return values[0]
 	}
-	return string(values[0])
+	return ""
 }
 
 // bearer reads the token of an Authorization header.

@@ -82,6 +82,7 @@ func (s *Server) table() []route {
 		{method: post, path: n + "/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: post, path: n + "/notifications/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: get, path: n + "/openapi.yaml", public: serveOpenAPI},
+		{method: get, path: n + pluginKeysPath, public: s.pluginKeys},
 		// The token says who may.
 		{method: get, path: unsubscribePath, public: s.showUnsubscribe},
 		{method: post, path: unsubscribePath, public: s.unsubscribe},
@@ -99,6 +100,7 @@ func (s *Server) table() []route {
 		{method: get, path: signalsAPI, plugin: signalsPlugin, socket: s.deps.Signals(socketUser)},
 		{method: post, path: signalsAPI + "/publish", plugin: signalsPlugin, maxBody: body, service: s.publish},
 		{method: get, path: signalsAPI + "/health", public: healthy},
+		{method: get, path: signalsAPI + pluginKeysPath, public: s.pluginKeys},
 
 		{method: get, path: "/healthz", public: healthy},
 		{method: get, path: "/readyz", public: s.ready},

@@ -35,6 +35,9 @@ type Deps struct {
 	// [ErrLinkForged] or [ErrLinkExpired], or is of what never was a whole token; it
 	// does not hold the token. Optional: without, all links are refused.
 	Unsubscribe func(token string) (Unsubscription, error)
+	// PluginKeys returns the key set document of the tokens with which this server
+	// calls Backstage's plugins. Optional: without, there is none.
+	PluginKeys func(context.Context) ([]byte, error)
 	// Trace tells what became of what was sent.
 	Trace signalbox.TraceStore
 	// DeadLetters are shown to admins, who retry or drop them. Status tells admins

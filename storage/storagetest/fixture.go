@@ -19,15 +19,18 @@ type Store interface {
 	signalbox.Accepter
 	signalbox.SettingsStore
 	signalbox.ScheduleStore
+	signalbox.KeyStore
 	signalbox.DeadLetterStore
 	signalbox.DeliveryStore
 	signalbox.TraceStore
+	signalbox.TokenStore
 
 	DeleteExpired(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteClaims(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteOnceKeys(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteTrace(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteThreads(ctx context.Context, before time.Time, batch int) (int, error)
+	DeleteTokens(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteDigests(ctx context.Context, before time.Time, batch int) (int, error)
 	CountDeadLetters(ctx context.Context) (int, error)
 }

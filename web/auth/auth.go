@@ -30,6 +30,9 @@ type Credentials struct {
 	// Header returns the value of a request header, and "" for one that is not there
 	// or there more than once.
 	Header func(name string) string
+	// Headers returns all values of a request header, which tells one that is there
+	// more than once from one that is not there.
+	Headers func(name string) []string
 	// Host is the Host header and Origin the Origin header, which browsers set
 	// and pages cannot forge.
 	Host   string

@@ -105,7 +105,7 @@ func TestGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	jane := signalbox.UserPrincipal{Ref: "user:default/jane", Ownership: []string{"user:default/jane", "group:default/a", "group:ops/b"}}
+	jane := signalbox.UserPrincipal{Ref: "user:default/jane", Ownership: []string{"user:default/jane", "group:default/a", "group:ops/b"}, Guest: true}
 	for name, c := range map[string]struct {
 		credentials auth.Credentials
 		want        signalbox.Principal
@@ -143,7 +143,7 @@ func TestGuest(t *testing.T) {
 			}
 			want := c.want
 			if want == nil {
-				want = signalbox.UserPrincipal{Ref: auth.DefaultGuest, Ownership: []string{auth.DefaultGuest}}
+				want = signalbox.UserPrincipal{Ref: auth.DefaultGuest, Ownership: []string{auth.DefaultGuest}, Guest: true}
 			}
 			if diff := cmp.Diff(want, principal); diff != "" {
 				t.Error(diff)
@@ -190,7 +190,7 @@ func TestGuestOwnership(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if diff := cmp.Diff(signalbox.UserPrincipal{Ref: c.want[0], Ownership: c.want}, principal); diff != "" {
+		if diff := cmp.Diff(signalbox.UserPrincipal{Ref: c.want[0], Ownership: c.want, Guest: true}, principal); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}

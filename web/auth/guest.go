@@ -122,7 +122,7 @@ func (g *Guest) principal(ctx context.Context, credentials Credentials) (signalb
 		user = ref.String()
 	}
 	if credentials.GuestGroups == "" {
-		return signalbox.UserPrincipal{Ref: user, Ownership: g.owned(ctx, user)}, nil
+		return signalbox.UserPrincipal{Ref: user, Ownership: g.owned(ctx, user), Guest: true}, nil
 	}
 	groups := strings.Split(credentials.GuestGroups, ",")
 	if len(groups) > maxGuestGroups {
@@ -138,7 +138,7 @@ func (g *Guest) principal(ctx context.Context, credentials Credentials) (signalb
 			ownership = append(ownership, ref)
 		}
 	}
-	return signalbox.UserPrincipal{Ref: user, Ownership: ownership}, nil
+	return signalbox.UserPrincipal{Ref: user, Ownership: ownership, Guest: true}, nil
 }
 
 // owned asks the directory. A guest whose groups cannot be told now is let in all

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -228,13 +227,6 @@ func (m *Mapper) one(claims Claims, claim string) (string, error) {
 		return "", refuse(claim, "is not a text, or empty")
 	}
 	return text, nil
-}
-
-// With returns the claims with others that are not among them.
-func (c Claims) With(others Claims) Claims {
-	all := maps.Clone(others)
-	maps.Copy(all, c)
-	return all
 }
 
 func refuse(claim, why string) error {

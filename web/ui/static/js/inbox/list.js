@@ -1,0 +1,150 @@
+// The rows that are loaded: pages of the API, kept true by signals and by what the
+// reader does.
+import { get } from '../kit/api.js';
+import { Store } from '../kit/store.js';
+import { asQuery, matches, revised } from './filter.js';
+
+const pageSize = 100;
+// A refresh reads what is loaded again, up to this.
+const refreshSize = 500;
+
+/** state is 'loading', 'ready', 'more' (loading more), 'failed' or 'moreFailed'. */
+export const list = new Store({ filter: null, state: 'loading', rows: [], total: 0, done: false, failure: null, arrived: 0 });
+
+let cursor = null;
+let request = new AbortController();
+// Rows that no longer match, but stay where they are: they were opened here.
+const kept = new Set();
+
+const groupOf = (filter, n) => (filter.group === 'topic' ? n.payload.topic : filter.group === 'origin' ? n.origin : null) ?? '';
+
+function query(limit, from) {
+  const { filter } = list.state;
+  const q = { ...asQuery(filter), limit };
+  if (filter.group) {
+    // A list in another order has no cursor.
+    q.orderField = [`${filter.group},asc`, 'created,desc'];
+    q.offset = from || undefined;
+  } else {
+    q.cursor = from || undefined;
+  }
+  return q;
+}
+
+function next(page, rows) {
+  cursor = list.state.filter.group ? rows.filter((n) => matches(list.state.filter, n)).length : page.nextCursor;
+  return list.state.filter.group ? page.notifications.length === 0 || rows.length >= page.totalCount : !page.nextCursor;
+}
+
+/** openList shows another filter, from the top. */
+export async function openList(filter) {
+  kept.clear();
+  cursor = null;
+  list.set({ filter, state: 'loading', rows: [], total: 0, done: false, failure: null, arrived: 0 });
+  await read(pageSize, 'failed');
+}
+
+/** refresh reads again what is loaded; what is shown stays until the answer is there. */
+export async function refresh() {
+  if (!list.state.filter) return;
+  if (list.state.state === 'failed') list.set({ state: 'loading' });
+  await read(Math.min(Math.max(list.state.rows.length, pageSize), refreshSize), list.state.state === 'loading' ? 'failed' : 'ready');
+}
+
+async function read(limit, whenFailed) {
+  request.abort();
+  request = new AbortController();
+  const { signal } = request;
+  try {
+    const page = await get('notifications', query(limit), signal);
+    const keep = list.state.rows.filter((n) => kept.has(n.id) && !page.notifications.some((m) => m.id === n.id));
+    let rows = page.notifications;
+    for (const n of keep) rows = placed(rows, n);
+    list.set({ rows, total: page.totalCount, done: next(page, page.notifications), state: 'ready', failure: null });
+  } catch (failure) {
+    if (!signal.aborted) list.set({ state: whenFailed, failure });
+  }
+}
+
+/** loadMore reads the next page, if there is one and none is being read. */
+export async function loadMore() {
+  if (list.state.done || !['ready', 'moreFailed'].includes(list.state.state)) return;
+  list.set({ state: 'more' });
+  const { signal } = request;
+  try {
+    const page = await get('notifications', query(pageSize, cursor), signal);
+    const known = new Set(list.state.rows.map((n) => n.id));
+    const rows = [...list.state.rows, ...page.notifications.filter((n) => !known.has(n.id))];
+    list.set({ rows, total: page.totalCount, done: next(page, rows), state: 'ready', failure: null });
+  } catch (failure) {
+    if (!signal.aborted) list.set({ state: 'moreFailed', failure });
+  }
+}
+
+/** placed returns the rows with one more, where its time puts it. */
+function placed(rows, n) {
+  const { filter } = list.state;
+  const group = groupOf(filter, n);
+  let at = rows.findIndex((m) => groupOf(filter, m) === group && revised(m) <= revised(n));
+  if (at < 0) {
+    at = rows.findLastIndex((m) => groupOf(filter, m) === group) + 1;
+    // A group that is not loaded yet has its place among the others.
+    if (at === 0 && filter.group) at = rows.findIndex((m) => !groupOf(filter, m) || (group && groupOf(filter, m) > group));
+    else if (at === 0) at = rows.length;
+    if (at < 0) at = rows.length;
+  }
+  return [...rows.slice(0, at), n, ...rows.slice(at)];
+}
+
+/** take takes in what arrived, or came back: new rows and new revisions of known ones. */
+export function take(notifications, { fresh = false } = {}) {
+  const { filter } = list.state;
+  if (!filter) return;
+  let { rows, total, arrived } = list.state;
+  for (const n of notifications) {
+    const known = rows.find((m) => m.id === n.id);
+    if (known) {
+      rows = rows.filter((m) => m !== known);
+      total -= 1;
+    }
+    if (!matches(filter, n) && !kept.has(n.id)) continue;
+    // What is older than everything loaded comes with its page.
+    if (!filter.group && !list.state.done && !known && rows.length > 0 && revised(n) < revised(rows.at(-1))) {
+      total += 1;
+      continue;
+    }
+    rows = placed(rows, n);
+    total += 1;
+    if (fresh && !known) arrived += 1;
+  }
+  list.set({ rows, total: Math.max(total, rows.length), arrived });
+}
+
+/** change alters rows; those that do not match any more leave, unless they are kept. */
+export function change(ids, patch) {
+  const { filter } = list.state;
+  if (!filter) return;
+  const wanted = new Set(ids);
+  let left = 0;
+  const rows = [];
+  for (const n of list.state.rows) {
+    if (!wanted.has(n.id)) {
+      rows.push(n);
+      continue;
+    }
+    const changed = { ...n, ...patch };
+    if (matches(filter, changed) || kept.has(n.id)) rows.push(changed);
+    else left += 1;
+  }
+  list.set({ rows, total: Math.max(list.state.total - left, rows.length) });
+}
+
+/** keep makes a row stay although it is read from now on. */
+export const keep = (id) => kept.add(id);
+
+/** release lets rows go that were kept. */
+export function release(ids) {
+  for (const id of ids) kept.delete(id);
+}
+
+export const seenArrivals = () => list.set({ arrived: 0 });

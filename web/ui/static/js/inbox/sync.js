@@ -1,0 +1,93 @@
+// Keeps what is shown true: signals change rows at once, and whenever some may have
+// been missed everything is read again.
+import { get } from '../kit/api.js';
+import { Store } from '../kit/store.js';
+import { listen } from '../live.js';
+import { readCounts } from './counts.js';
+import { change, list, refresh, take } from './list.js';
+
+/** settingsChanges counts how often the settings were changed elsewhere. */
+export const settingsChanges = new Store({ count: 0 });
+
+const arrivalListeners = new Set();
+
+/** onArrival calls back with notifications that are new. */
+export const onArrival = (callback) => arrivalListeners.add(callback);
+
+const flags = {
+  notification_read: () => ({ read: new Date().toISOString() }),
+  notification_unread: () => ({ read: null }),
+  notification_saved: () => ({ saved: new Date().toISOString() }),
+  notification_unsaved: () => ({ saved: null }),
+};
+
+// A burst is drawn once.
+let waiting = [];
+
+function flush() {
+  const messages = waiting;
+  waiting = [];
+  let arrived = [];
+  const takeArrived = () => {
+    if (arrived.length === 0) return;
+    take(arrived, { fresh: true });
+    for (const callback of arrivalListeners) callback(arrived);
+    arrived = [];
+  };
+  for (const message of messages) {
+    if (message.action === 'new_notification') {
+      arrived.push(message.notification);
+      continue;
+    }
+    takeArrived();
+    apply(message);
+  }
+  takeArrived();
+  readCounts();
+}
+
+function apply({ action, notification_ids: ids = [], total = ids.length }) {
+  if (action === 'settings_changed') {
+    settingsChanges.set({ count: settingsChanges.state.count + 1 });
+    return;
+  }
+  const patch = flags[action];
+  // What comes into this view by the change is not loaded.
+  const loaded = new Set(list.state.rows.map((n) => n.id));
+  if (!patch || total > ids.length || ids.some((id) => !loaded.has(id))) soon();
+  if (patch) change(ids, patch());
+}
+
+let timer = 0;
+
+/** soon reads everything again, once for several reasons. */
+function soon() {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, 300);
+}
+
+async function receive(message) {
+  if (message.action === 'new_notification' && !message.notification) {
+    try {
+      message = { ...message, notification: await get(`notifications/${encodeURIComponent(message.notification_id)}`) };
+    } catch {
+      return;
+    }
+  }
+  waiting.push(message);
+  if (waiting.length === 1) setTimeout(flush, 16);
+}
+
+export function start() {
+  readCounts();
+  let first = true;
+  listen({
+    message: receive,
+    stale() {
+      // The list was read as the page opened; only what came meanwhile is missing.
+      if (!first || list.state.state !== 'loading') refresh();
+      first = false;
+      readCounts();
+    },
+  });
+}

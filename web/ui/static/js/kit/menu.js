@@ -1,0 +1,39 @@
+// A button that opens a menu (ARIA's menu button pattern).
+import { html, useEffect, useRef, useState } from './html.js';
+
+/** items are {label, hint, run, checked}; null is left out. */
+export function Menu({ label, button, items, className = 'icon-button', align = 'end' }) {
+  const [open, setOpen] = useState(false);
+  const box = useRef(null);
+  useEffect(() => {
+    if (!open) return undefined;
+    box.current.querySelector('[role^=menuitem]')?.focus();
+    const outside = (event) => { if (!box.current?.contains(event.target)) setOpen(false); };
+    document.addEventListener('pointerdown', outside);
+    return () => document.removeEventListener('pointerdown', outside);
+  }, [open]);
+  const close = () => {
+    setOpen(false);
+    box.current.querySelector('button').focus();
+  };
+  const onKeyDown = (event) => {
+    const all = [...box.current.querySelectorAll('[role^=menuitem]')];
+    const at = all.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    if (event.key === 'Escape') close();
+    else if (event.key === 'Tab') setOpen(false);
+    else if (to !== undefined) all.at(to % all.length).focus();
+    else return;
+    if (event.key !== 'Tab') event.preventDefault();
+    event.stopPropagation();
+  };
+  return html`<div class="menu menu-${align}" ref=${box}>
+    <button type="button" class=${className} aria-haspopup="menu" aria-expanded=${open ? 'true' : 'false'}
+      aria-label=${label} title=${label} onClick=${() => setOpen(!open)}>${button}</button>
+    ${open && html`<div role="menu" aria-label=${label} class="menu-items" onKeyDown=${onKeyDown}>
+      ${items.filter(Boolean).map((item) => html`<button type="button" role=${item.checked === undefined ? 'menuitem' : 'menuitemradio'}
+        aria-checked=${item.checked === undefined ? null : String(item.checked)} tabindex="-1" class="menu-item" key=${item.label}
+        onClick=${() => { close(); item.run(); }}><span>${item.label}</span>${item.hint && html`<span class="hint">${item.hint}</span>`}</button>`)}
+    </div>`}
+  </div>`;
+}

@@ -1,0 +1,43 @@
+// Who is reading.
+import { recallHere, rememberHere } from './memory.js';
+import { rootRequest } from './api.js';
+import { root } from './place.js';
+import { Store } from './store.js';
+
+/** state is 'unknown', 'in' (signed in), 'guest' (nobody has to), or 'out'. */
+export const session = new Store({ state: 'unknown', user: null, login: null, logout: null });
+
+// In guest mode everyone says who they are: ?user=jane is for this tab.
+const asked = new URLSearchParams(location.search).get('user');
+if (asked !== null) {
+  rememberHere('guest', asked || null);
+  const url = new URL(location.href);
+  url.searchParams.delete('user');
+  history.replaceState(null, '', url.pathname + url.search);
+}
+
+/** guest is who a guest wants to be; empty for the server's default. */
+export function guest() {
+  const name = session.state.state === 'in' ? '' : recallHere('guest') ?? '';
+  if (!name || name.includes(':')) return name;
+  return `user:${name.includes('/') ? name : `default/${name}`}`;
+}
+
+export function signedOut() {
+  session.set({ state: 'out' });
+}
+
+export async function loadSession() {
+  try {
+    const { user, login, logout } = await rootRequest('auth/session');
+    const at = (path) => (path ? new URL(path, root) : null);
+    const known = { user, login: at(login)?.pathname ?? null, logout: at(logout)?.pathname ?? null };
+    // Who has not signed in and could is out; where nobody can, all are guests.
+    session.set({ ...known, state: user ? 'in' : session.state.state === 'out' ? 'out' : login ? 'out' : 'guest' });
+  } catch {
+    if (session.state.state === 'unknown') session.set({ state: 'guest' });
+  }
+}
+
+/** displayName is the last part of user:default/jane. */
+export const displayName = (ref) => (ref ?? '').replace(/^.*[:/]/, '');

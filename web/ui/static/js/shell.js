@@ -1,0 +1,119 @@
+// The frame around every page: where one can go, who one is, and whether the page is
+// up to date.
+import { html, useEffect, useState } from './kit/html.js';
+import { Icon } from './kit/icons.js';
+import { number, t } from './kit/i18n.js';
+import { Menu } from './kit/menu.js';
+import { prefer, preferences } from './kit/preferences.js';
+import { follow, href, params, useRoute } from './kit/router.js';
+import { displayName, guest, session } from './kit/session.js';
+import { useStore } from './kit/store.js';
+import { Toasts } from './kit/toasts.js';
+import { Help } from './help.js';
+import { counts } from './inbox/counts.js';
+import { address, readFilter, views } from './inbox/filter.js';
+import { Inbox } from './inbox/view.js';
+import { help } from './keys.js';
+import { live } from './live.js';
+
+const viewIcons = { unread: 'inbox', saved: 'bookmark', snoozed: 'clock', all: 'stack' };
+
+// Pages that are not the inbox are fetched when somebody goes there. An address that
+// no page has is the inbox, too.
+const pages = {
+  settings: { icon: 'gear', load: () => import('./settings/page.js') },
+};
+
+function NavLink({ to, icon, label, count, current }) {
+  return html`<li><a class="nav-link" href=${to} onClick=${follow} aria-current=${current ? 'page' : null}>
+    <${Icon} name=${icon} /><span class="nav-label">${label}</span>
+    ${count ? html`<span class="count" aria-label=${t('count.label', { count })}>${count > 9999 ? `${number(9999)}+` : number(count)}</span>` : null}
+  </a></li>`;
+}
+
+function Nav({ path, view }) {
+  const { unread, snoozed } = useStore(counts);
+  const shown = views.filter((one) => one !== 'snoozed' || snoozed !== null);
+  const count = { unread, snoozed };
+  return html`<nav class="nav" aria-label=${t('nav')}>
+    <ul>${shown.map((one) => html`<${NavLink} key=${one} to=${address({ view: one })} icon=${viewIcons[one]}
+      label=${t(`view.${one}`)} count=${count[one]} current=${path === '' && view === one} />`)}</ul>
+    <ul class="nav-pages">${Object.entries(pages).map(([name, { icon }]) => html`<${NavLink} key=${name} to=${href(name)} icon=${icon}
+      label=${t(name)} current=${path === name} />`)}</ul>
+  </nav>`;
+}
+
+function Connection() {
+  const { state } = useStore(live);
+  return html`<span class="connection connection-${state}" title=${t(`live.${state}`)}><span class="connection-dot" /><span class="connection-text">${t(`live.${state}.short`)}</span></span>`;
+}
+
+function ThemeMenu() {
+  const { theme } = useStore(preferences);
+  return html`<${Menu} label=${t('theme')} button=${html`<${Icon} name=${theme === 'dark' ? 'moon' : 'sun'} />`}
+    items=${['system', 'light', 'dark'].map((one) => ({ label: t(`theme.${one}`), checked: one === theme, run: () => prefer('theme', one) }))} />`;
+}
+
+function User() {
+  const { state, user, logout } = useStore(session);
+  const name = displayName(user ?? guest()) || t('guest');
+  return html`<div class="user">
+    <span class="avatar" aria-hidden="true">${[...name][0].toUpperCase()}</span>
+    <span class="user-name" title=${user ?? guest()}>${name}</span>
+    ${state === 'in' && logout && html`<form method="post" action=${logout}><button type="submit" class="quiet-button">${t('logout')}</button></form>`}
+  </div>`;
+}
+
+function SignIn() {
+  const { login } = useStore(session);
+  const back = login ? `${login}${login.includes('?') ? '&' : '?'}return=${encodeURIComponent(location.pathname + location.search)}` : null;
+  return html`<main class="blank" id="main">
+    <${Icon} name="lock" size="32" />
+    <h1>${t('signin.title')}</h1>
+    <p>${t(login ? 'signin.text' : 'signin.elsewhere')}</p>
+    ${back && html`<a class="button primary" href=${back}>${t('signin')}</a>`}
+  </main>`;
+}
+
+function Lazy({ name }) {
+  const [Page, setPage] = useState(null);
+  useEffect(() => {
+    let current = true;
+    setPage(null);
+    pages[name].load().then((module) => { if (current) setPage(() => module.Page); }, () => {
+      // A newer version took its place: its document names the files there are.
+      location.reload();
+    });
+    return () => { current = false; };
+  }, [name]);
+  return Page ? html`<${Page} />` : html`<main id="main" class="blank" aria-busy="true"></main>`;
+}
+
+export function Shell() {
+  const { path } = useRoute();
+  const { state } = useStore(session);
+  const connection = useStore(live, (s) => s.state);
+  const filter = readFilter(params());
+  const page = path in pages ? path : '';
+  return html`<div class="shell">
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById('main')?.focus(); }}>${t('skip')}</a>
+    <header class="bar">
+      <a class="brand" href=${href('')} onClick=${follow}><span class="brand-mark"><${Icon} name="bell" /></span><span class="brand-name">Signalbox</span></a>
+      <${Nav} path=${page} view=${filter.view} />
+      <div class="bar-end">
+        <${User} />
+        <div class="bar-tools">
+          <${Connection} />
+          <button type="button" class="icon-button keys-button" aria-label=${t('help.title')} title=${t('help.title')} onClick=${() => help.set({ shown: true })}><${Icon} name="keyboard" /></button>
+          <${ThemeMenu} />
+        </div>
+      </div>
+    </header>
+    <div class="banner-place" role="status">
+      ${state !== 'out' && (connection === 'polling' || connection === 'offline') && html`<p class="banner"><${Icon} name="offline" />${t(`live.${connection}`)}</p>`}
+    </div>
+    ${state === 'out' ? html`<${SignIn} />` : page ? html`<${Lazy} name=${page} />` : html`<${Inbox} filter=${filter} id=${params().get('id') ?? ''} />`}
+    <${Help} />
+    <${Toasts} />
+  </div>`;
+}
