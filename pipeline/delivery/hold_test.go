@@ -218,6 +218,33 @@ func TestDigestIsTriedAgain(t *testing.T) {
 	})
 }
 
+// Quiet hours that begin while a digest is being tried hold it back, as it is.
+func TestDigestRunsIntoQuietHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		both := daily
+		both.Quiet = &signalbox.QuietHours{From: 8*60 + 1, To: 9 * 60}
+		m, c, u := newMemory(), &fakeDigester{fakeChannel: fakeChannel{name: "Fake"}}, &users{schedule: both}
+		c.actDigest = func(context.Context, channels.Digest) (channels.Sent, error) {
+			if time.Now().Hour() == 8 {
+				return channels.Sent{}, signalbox.RetryAfter(errors.New("down"), 2*time.Minute)
+			}
+			return channels.Sent{}, nil
+		}
+		stop := m.consume(u.engine(t, m, c))
+		defer stop()
+		until(t, "01 10:00:00")
+		m.plan(planned(t, "Fake", 1, jane), planned(t, "Fake", 2, jane))
+		until(t, "02 08:30:00")
+		same(t, "tries before", len(c.summary()), 1)
+		until(t, "02 09:00:01")
+		if len(c.digests) != 2 || c.digests[0].ID != c.digests[1].ID || len(c.digests[1].Items) != 2 {
+			t.Errorf("%+v", c.digests)
+		}
+		same(t, "statuses", m.statuses(), map[signalbox.DeliveryStatus]int{signalbox.DeliveryDelivered: 2})
+		nothingHeld(t, m)
+	})
+}
+
 // A process that dies after the digest was sent costs a repetition under the same
 // ID, and one that dies before costs nothing.
 func TestDigestAfterCrash(t *testing.T) {
