@@ -163,15 +163,17 @@ type Lease struct {
 }
 
 // Settlement ends an attempt at a delivery, together with the message that
-// carried it.
+// carried it. One that comes late, when somebody else has settled the message
+// meanwhile (or holds it, for one that is Postponed), changes nothing, unless it
+// says that the delivery was delivered.
 type Settlement struct {
 	// Record replaces what is stored under its key. What was delivered stays
 	// delivered. Zero if the message could not be read.
 	Record DeliveryRecord
-	// Lease is the message at hand. It is removed, unless Postponed is set.
+	// Lease is the message at hand. It is removed, unless Postponed is set. Zero
+	// without a message.
 	Lease Lease
-	// Postponed puts the message back with another payload. It has no effect if
-	// somebody else leased the message since.
+	// Postponed puts the message back with another payload.
 	Postponed *Postponement
 	// Children take the place of the delivery, which becomes several: its record is
 	// removed, unless Postponed says that there are more to come.

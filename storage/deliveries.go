@@ -180,42 +180,40 @@ WHERE d.status <> 'delivered' RETURNING request_id, audience, channel, target`
 
 // Settle implements [signalbox.DeliveryStore].
 func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) error {
-	var (
-		records   []signalbox.DeliveryRecord
-		split     []signalbox.DeliveryKey
-		children  []signalbox.NewDelivery
-		letters   []signalbox.DeadLetter
-		done      []int64
-		postponed []signalbox.Settlement
-		held      []signalbox.HeldDelivery
-		unheld    []signalbox.DeliveryKey
-	)
-	for _, one := range settlements {
-		switch {
-		case len(one.Children) > 0 && one.Postponed == nil:
-			split = append(split, one.Record.DeliveryKey)
-		case one.Record.RequestID != "":
-			records = append(records, one.Record)
-		}
-		records = append(records, one.Members...)
-		if one.Held != nil {
-			held = append(held, *one.Held)
-		}
-		if one.Unhold {
-			unheld = append(unheld, one.Record.DeliveryKey)
-		}
-		children = append(children, one.Children...)
-		if one.DeadLetter != nil {
-			letters = append(letters, *one.DeadLetter)
-		}
-		if one.Postponed != nil {
-			postponed = append(postponed, one)
-		} else {
-			done = append(done, one.Lease.Position)
-		}
-	}
 	var wake []string
 	err := s.db.InTx(ctx, func(tx *sql.Tx) error {
+		valid, topics, err := s.endLeases(ctx, tx, settlements)
+		if err != nil {
+			return err
+		}
+		wake = topics
+		var (
+			records  []signalbox.DeliveryRecord
+			split    []signalbox.DeliveryKey
+			children []signalbox.NewDelivery
+			letters  []signalbox.DeadLetter
+			held     []signalbox.HeldDelivery
+			unheld   []signalbox.DeliveryKey
+		)
+		for _, one := range valid {
+			switch {
+			case len(one.Children) > 0 && one.Postponed == nil:
+				split = append(split, one.Record.DeliveryKey)
+			case one.Record.RequestID != "":
+				records = append(records, one.Record)
+			}
+			records = append(records, one.Members...)
+			if one.Held != nil {
+				held = append(held, *one.Held)
+			}
+			if one.Unhold {
+				unheld = append(unheld, one.Record.DeliveryKey)
+			}
+			children = append(children, one.Children...)
+			if one.DeadLetter != nil {
+				letters = append(letters, *one.DeadLetter)
+			}
+		}
 		if err := s.bury(ctx, tx, letters); err != nil {
 			return err
 		}
@@ -229,19 +227,13 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 		if err != nil {
 			return err
 		}
-		if err := s.releaseThreads(ctx, tx, settlements); err != nil {
+		if err := s.releaseThreads(ctx, tx, valid); err != nil {
 			return err
 		}
 		if err := s.hold(ctx, tx, held); err != nil {
 			return err
 		}
 		if err := s.unhold(ctx, tx, unheld); err != nil {
-			return err
-		}
-		if err := s.queue.RemoveTx(ctx, tx, done); err != nil {
-			return err
-		}
-		if wake, err = s.queue.PostponeTx(ctx, tx, postponed); err != nil {
 			return err
 		}
 		if len(messages) == 0 {
@@ -258,6 +250,52 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 		s.queue.Wake(wake...)
 	}
 	return nil
+}
+
+// endLeases removes and postpones the messages at hand, and returns the settlements
+// that count with the topics to wake. Whoever's lease ran out and whose message
+// somebody else has settled meanwhile, or is at, knows less than that one: his word
+// would leave a record that waits for a message that is gone, or a dead letter of
+// what goes on. That something was delivered counts in any case.
+func (s *Store) endLeases(ctx context.Context, tx *sql.Tx, settlements []signalbox.Settlement) (valid []signalbox.Settlement, wake []string, err error) {
+	var (
+		done      []int64
+		postponed []signalbox.Settlement
+	)
+	for _, one := range settlements {
+		switch {
+		case one.Lease.Position == 0: // there is no message at hand
+		case one.Postponed != nil:
+			postponed = append(postponed, one)
+		default:
+			done = append(done, one.Lease.Position)
+		}
+	}
+	removed, err := s.queue.RemoveTx(ctx, tx, done)
+	if err != nil {
+		return nil, nil, err
+	}
+	back, wake, err := s.queue.PostponeTx(ctx, tx, postponed)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, one := range settlements {
+		ended := removed
+		if one.Postponed != nil {
+			ended = back
+		}
+		if one.Lease.Position == 0 || sent(one) || slices.Contains(ended, one.Lease.Position) {
+			valid = append(valid, one)
+		}
+	}
+	return valid, wake, nil
+}
+
+// sent reports whether a settlement tells of something that was delivered: by itself,
+// or in a digest, which need not tell of the delivery that carried it.
+func sent(one signalbox.Settlement) bool {
+	delivered := func(r signalbox.DeliveryRecord) bool { return r.Status == signalbox.DeliveryDelivered }
+	return delivered(one.Record) || slices.ContainsFunc(one.Members, delivered)
 }
 
 // removeDeliveries removes records that others took the place of.

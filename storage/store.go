@@ -12,7 +12,8 @@
 // and do not deadlock: counts of users (sorted, the broadcasts' ” first), rows
 // of broadcasts, rows of notifications (sorted by user, origin, scope), dead
 // letters, what was seen (sorted by user, origin, topic), once keys, deliveries,
-// threads, requests (each sorted by their keys), messages.
+// threads, requests (each sorted by their keys), messages. A settlement begins with
+// the messages that it leased, which nobody else waits for with a lock in hand.
 package storage
 
 import (
@@ -31,11 +32,13 @@ type Publisher interface {
 	PublishTx(ctx context.Context, tx *sql.Tx, msgs ...signalbox.Message) error
 	// Publish stores messages durably, and wakes their consumers after that.
 	Publish(ctx context.Context, msgs ...signalbox.Message) error
-	// RemoveTx removes messages that were handled.
-	RemoveTx(ctx context.Context, tx *sql.Tx, positions []int64) error
-	// PostponeTx puts back the messages of settlements that are Postponed, and
-	// returns the topics to wake after the commit.
-	PostponeTx(ctx context.Context, tx *sql.Tx, list []signalbox.Settlement) (topics []string, err error)
+	// RemoveTx removes messages that were handled, and returns those that were
+	// there.
+	RemoveTx(ctx context.Context, tx *sql.Tx, positions []int64) (removed []int64, err error)
+	// PostponeTx puts back the messages of settlements that are Postponed, if they
+	// still have the lease. It returns the positions of those that do, and the topics
+	// to wake after the commit.
+	PostponeTx(ctx context.Context, tx *sql.Tx, list []signalbox.Settlement) (postponed []int64, topics []string, err error)
 	// Wake tells consumers that messages were committed; a topic occurs once per
 	// message. It must not block.
 	Wake(topics ...string)

@@ -3,6 +3,7 @@ package storage_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -141,25 +142,33 @@ func (q *tableQueue) PublishTx(ctx context.Context, tx *sql.Tx, msgs ...signalbo
 	return err
 }
 
-func (*tableQueue) RemoveTx(ctx context.Context, tx *sql.Tx, positions []int64) error {
+func (*tableQueue) RemoveTx(ctx context.Context, tx *sql.Tx, positions []int64) (removed []int64, err error) {
 	for _, position := range positions {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM test_outbox WHERE position = $1", position); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (q *tableQueue) PostponeTx(ctx context.Context, tx *sql.Tx, list []signalbox.Settlement) (topics []string, err error) {
-	for _, one := range list {
-		var topic string
-		if err := tx.QueryRowContext(ctx, "UPDATE test_outbox SET position = $1, payload = $2 WHERE position = $3 RETURNING topic",
-			q.position.Add(1), string(one.Postponed.Payload), one.Lease.Position).Scan(&topic); err != nil {
+		result, err := tx.ExecContext(ctx, "DELETE FROM test_outbox WHERE position = $1", position)
+		if err != nil {
 			return nil, err
 		}
-		topics = append(topics, topic)
+		if n, err := result.RowsAffected(); n > 0 && err == nil {
+			removed = append(removed, position)
+		}
 	}
-	return topics, nil
+	return removed, nil
+}
+
+func (q *tableQueue) PostponeTx(ctx context.Context, tx *sql.Tx, list []signalbox.Settlement) (postponed []int64, topics []string, err error) {
+	for _, one := range list {
+		var topic string
+		err := tx.QueryRowContext(ctx, "UPDATE test_outbox SET position = $1, payload = $2 WHERE position = $3 RETURNING topic",
+			q.position.Add(1), string(one.Postponed.Payload), one.Lease.Position).Scan(&topic)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			continue
+		case err != nil:
+			return nil, nil, err
+		}
+		postponed, topics = append(postponed, one.Lease.Position), append(topics, topic)
+	}
+	return postponed, topics, nil
 }
 
 func (q *tableQueue) Publish(ctx context.Context, msgs ...signalbox.Message) error {

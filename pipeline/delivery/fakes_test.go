@@ -131,6 +131,11 @@ func (m *memory) Settle(_ context.Context, settlements []signalbox.Settlement) e
 	defer m.mu.Unlock()
 	m.commits = append(m.commits, len(settlements))
 	for _, s := range settlements {
+		r := m.rows[s.Lease.Position]
+		late := r == nil || s.Postponed != nil && r.leases != s.Lease.Count
+		if s.Lease.Position != 0 && late && !slices.ContainsFunc(append(slices.Clone(s.Members), s.Record), func(r signalbox.DeliveryRecord) bool { return r.Status == signalbox.DeliveryDelivered }) {
+			continue
+		}
 		if s.Record.RequestID != "" && m.records[s.Record.DeliveryKey].Status != signalbox.DeliveryDelivered {
 			m.records[s.Record.DeliveryKey] = s.Record
 		}
@@ -168,10 +173,6 @@ func (m *memory) Settle(_ context.Context, settlements []signalbox.Settlement) e
 			if t.by == s.Record.ID() {
 				t.by = ""
 			}
-		}
-		r := m.rows[s.Lease.Position]
-		if s.Postponed != nil && (r == nil || r.leases != s.Lease.Count) {
-			continue
 		}
 		delete(m.rows, s.Lease.Position)
 		if s.Postponed != nil {

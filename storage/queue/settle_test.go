@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"database/sql"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ func TestSettledInATransaction(t *testing.T) {
 		postpone := func(lease signalbox.Lease, payload string, delay time.Duration) (topics []string) {
 			t.Helper()
 			inTx(func(tx *sql.Tx) (err error) {
-				topics, err = q.PostponeTx(t.Context(), tx, []signalbox.Settlement{{
+				_, topics, err = q.PostponeTx(t.Context(), tx, []signalbox.Settlement{{
 					Lease: lease, Postponed: &signalbox.Postponement{Payload: []byte(payload), Delay: delay},
 				}})
 				return err
@@ -85,7 +86,13 @@ func TestSettledInATransaction(t *testing.T) {
 		if topics := postpone(signalbox.Lease{Position: again.Position, Count: again.Count - 1}, "lost", 0); len(topics) != 0 {
 			t.Errorf("a lease that ran out moved the message: %v", topics)
 		}
-		inTx(func(tx *sql.Tx) error { return q.RemoveTx(t.Context(), tx, []int64{again.Position}) })
+		inTx(func(tx *sql.Tx) error {
+			removed, err := q.RemoveTx(t.Context(), tx, []int64{m.Position, again.Position})
+			if err == nil && !slices.Equal(removed, []int64{again.Position}) {
+				t.Errorf("removed %v", removed)
+			}
+			return err
+		})
 		again.ack()
 		publish("third")
 		if m := next(); m.payload != "third" {

@@ -50,6 +50,7 @@ func Deliveries(t *testing.T, open func(*testing.T) Fixture) {
 		"added once":                      addedOnce,
 		"settled":                         settled,
 		"delivered stays delivered":       deliveredStays,
+		"settled by somebody else":        settledByOther,
 		"split":                           splitDelivery,
 		"threads":                         threads,
 		"threads under way at once":       concurrentThreads,
@@ -132,6 +133,102 @@ func deliveredStays(t *testing.T, f Fixture) {
 	other.Status = signalbox.DeliveryDelivered
 	settle(t, f, signalbox.Settlement{Record: other})
 	equal(t, "anew", delivery(t, f, other.DeliveryKey), other)
+}
+
+// settledByOther: a consumer whose lease ran out comes late, after who took over has
+// settled. Then its word would contradict the queue.
+func settledByOther(t *testing.T, f Fixture) {
+	change := func(one signalbox.NewDelivery, status signalbox.DeliveryStatus) signalbox.DeliveryRecord {
+		record := one.DeliveryRecord
+		record.Status, record.Detail, record.Attempts = status, string(status), 1
+		return record
+	}
+	letter := func(one signalbox.NewDelivery) *signalbox.DeadLetter {
+		return &signalbox.DeadLetter{ID: one.ID(), Topic: "deliveries.Pager", RequestID: one.RequestID, Delivery: one.DeliveryKey, Created: start, Died: start}
+	}
+	back := &signalbox.Postponement{Payload: []byte("back")}
+	for i, test := range []struct {
+		name        string
+		first, late func(one signalbox.NewDelivery) signalbox.Settlement
+		want        signalbox.DeliveryStatus // none: no record
+		messages    int
+	}{
+		{
+			"suppressed, then put back",
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				return signalbox.Settlement{Record: change(one, signalbox.DeliverySuppressed)}
+			},
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				return signalbox.Settlement{Record: change(one, signalbox.DeliveryQueued), Postponed: back}
+			},
+			signalbox.DeliverySuppressed, 0,
+		},
+		{
+			"put back, then given up",
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				return signalbox.Settlement{Record: change(one, signalbox.DeliveryQueued), Postponed: back}
+			},
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				return signalbox.Settlement{Record: change(one, signalbox.DeliveryFailed), DeadLetter: letter(one)}
+			},
+			signalbox.DeliveryQueued, 1,
+		},
+		{
+			"split, then put back",
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				child := one
+				child.Target = "a"
+				return signalbox.Settlement{Record: one.DeliveryRecord, Children: []signalbox.NewDelivery{child}}
+			},
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				return signalbox.Settlement{Record: change(one, signalbox.DeliveryQueued), Postponed: back}
+			},
+			"", 1,
+		},
+		{
+			"given up, then delivered",
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				return signalbox.Settlement{Record: change(one, signalbox.DeliveryFailed)}
+			},
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				return signalbox.Settlement{Record: change(one, signalbox.DeliveryDelivered)}
+			},
+			signalbox.DeliveryDelivered, 0,
+		},
+		{
+			"given up, then sent as a digest that tells of others",
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				return signalbox.Settlement{Record: change(one, signalbox.DeliveryFailed)}
+			},
+			func(one signalbox.NewDelivery) signalbox.Settlement {
+				other := change(one, signalbox.DeliveryDelivered)
+				other.Target = "other"
+				return signalbox.Settlement{Record: change(one, signalbox.DeliverySuppressed), Members: []signalbox.DeliveryRecord{other}}
+			},
+			signalbox.DeliverySuppressed, 0,
+		},
+	} {
+		before := len(f.Published(t))
+		one := queuedDelivery(notification(int64(i), alice), "Pager")
+		one.Message = &signalbox.Message{Topic: "deliveries.Pager", ID: "1", Payload: []byte("x")}
+		addDeliveries(t, f, one)
+		lease := signalbox.Lease{Position: f.Position(), Count: 1}
+		for _, settlement := range []signalbox.Settlement{test.first(one), test.late(one)} {
+			settlement.Lease = lease
+			settle(t, f, settlement)
+		}
+		record, _, err := f.Other.Delivery(t.Context(), one.DeliveryKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, test.name+": status", record.Status, test.want)
+		equal(t, test.name+": messages", len(f.Published(t))-before, test.messages)
+	}
+	count, err := f.Store.CountDeadLetters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "dead letters", count, 0)
 }
 
 func splitDelivery(t *testing.T, f Fixture) {
