@@ -178,6 +178,9 @@ type Settlement struct {
 	// Children take the place of the delivery, which becomes several: its record is
 	// removed, unless Postponed says that there are more to come.
 	Children []NewDelivery
+	// Replaced removes the record although there are no Children: earlier ones have
+	// taken its place.
+	Replaced bool
 	// DeadLetter, if set, is kept.
 	DeadLetter *DeadLetter
 	// Held, if set, is stored: the delivery waits for a digest, until Held.Due.

@@ -197,7 +197,7 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 		)
 		for _, one := range valid {
 			switch {
-			case len(one.Children) > 0 && one.Postponed == nil:
+			case (len(one.Children) > 0 || one.Replaced) && one.Postponed == nil:
 				split = append(split, one.Record.DeliveryKey)
 			case one.Record.RequestID != "":
 				records = append(records, one.Record)

@@ -198,6 +198,9 @@ func some(settlement signalbox.Settlement, err error) (*signalbox.Settlement, er
 	return &settlement, nil
 }
 
+// noTarget explains a delivery for which the channel has no target.
+const noTarget = "The channel knows no target"
+
 // checkTargets refuses what a channel must not return.
 func checkTargets(found channels.Targets, cursor string) error {
 	switch {
@@ -206,7 +209,7 @@ func checkTargets(found channels.Targets, cursor string) error {
 	case found.Next != "" && found.Next == cursor:
 		return signalbox.Permanent(errors.New("the channel returned the same part of its targets twice"))
 	case len(found.Targets) == 0 && found.Next == "" && cursor == "":
-		return channels.Suppressed(signalbox.RuleNoAddress, "The channel knows no target")
+		return channels.Suppressed(signalbox.RuleNoAddress, noTarget)
 	}
 	for _, target := range found.Targets {
 		if target.Address == "" {

@@ -139,7 +139,7 @@ func (m *memory) Settle(_ context.Context, settlements []signalbox.Settlement) e
 		if s.Record.RequestID != "" && m.records[s.Record.DeliveryKey].Status != signalbox.DeliveryDelivered {
 			m.records[s.Record.DeliveryKey] = s.Record
 		}
-		if len(s.Children) > 0 && s.Postponed == nil {
+		if (len(s.Children) > 0 || s.Replaced) && s.Postponed == nil {
 			delete(m.records, s.Record.DeliveryKey)
 		}
 		for i, child := range s.Children {

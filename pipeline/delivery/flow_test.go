@@ -284,7 +284,8 @@ func TestResolve(t *testing.T) {
 	}{
 		{name: "one", pages: map[string]channels.Targets{"": {Targets: []channels.Target{one}}}, status: map[signalbox.DeliveryStatus]int{signalbox.DeliveryDelivered: 1}, calls: 1},
 		{name: "the same twice", pages: map[string]channels.Targets{"": {Targets: []channels.Target{one, one, {Address: "U2"}}}}, status: map[signalbox.DeliveryStatus]int{signalbox.DeliveryDelivered: 2}, calls: 2},
-		{name: "the last part is empty", pages: map[string]channels.Targets{"": {Targets: []channels.Target{one}, Next: "x"}, "x": {}}, status: map[signalbox.DeliveryStatus]int{signalbox.DeliveryDelivered: 2}, calls: 1},
+		{name: "the last part is empty", pages: map[string]channels.Targets{"": {Targets: []channels.Target{one}, Next: "x"}, "x": {}}, status: map[signalbox.DeliveryStatus]int{signalbox.DeliveryDelivered: 1}, calls: 1},
+		{name: "all parts are empty", pages: map[string]channels.Targets{"": {Next: "x"}, "x": {}}, status: map[signalbox.DeliveryStatus]int{signalbox.DeliverySuppressed: 1}},
 		{name: "a part is empty", pages: map[string]channels.Targets{"": {Next: "x"}, "x": {Targets: []channels.Target{one}}}, status: map[signalbox.DeliveryStatus]int{signalbox.DeliveryDelivered: 1}, calls: 1},
 		{name: "none", pages: map[string]channels.Targets{"": {}}, status: map[signalbox.DeliveryStatus]int{signalbox.DeliverySuppressed: 1}},
 		{name: "suppressed", err: channels.Suppressed(signalbox.RuleNoAddress, "no email"), status: map[signalbox.DeliveryStatus]int{signalbox.DeliverySuppressed: 1}},

@@ -45,8 +45,10 @@ type Message struct {
 	// not care. Until it is Resolved, it is what a sender named.
 	Target   channels.Target
 	Resolved bool
-	// Cursor is how far a delivery that becomes several has been split.
+	// Cursor is how far a delivery that becomes several has been split, Parts how
+	// many it has become.
 	Cursor string
+	Parts  int
 
 	// Window is until when the delivery was held by its user's schedule, and Held why;
 	// zero if it was not.
@@ -81,6 +83,7 @@ type envelope struct {
 	Target         target                `json:"target,omitzero"`
 	Resolved       bool                  `json:"resolved,omitempty"`
 	Cursor         string                `json:"cursor,omitempty"`
+	Parts          int                   `json:"parts,omitempty"`
 	Window         time.Time             `json:"window,omitzero"`
 	Held           signalbox.Rule        `json:"held,omitempty"`
 	Since          time.Time             `json:"since,omitzero"`
@@ -102,7 +105,7 @@ func (m Message) Encode() ([]byte, error) {
 	payload, err := json.Marshal(envelope{
 		Version: messageVersion, Key: m.Key, NotificationID: m.NotificationID, Origin: m.Origin, Rule: m.Rule, Created: m.Created,
 		Notification: NotificationFrom(m.Notification), Named: m.Named, Via: m.Via,
-		Target: target(m.Target), Resolved: m.Resolved, Cursor: m.Cursor, Window: m.Window, Held: m.Held,
+		Target: target(m.Target), Resolved: m.Resolved, Cursor: m.Cursor, Parts: m.Parts, Window: m.Window, Held: m.Held,
 		Since: m.Since, Tries: m.Tries, Calls: m.Calls, History: m.History, Slot: m.Slot,
 	})
 	if err != nil {
@@ -133,7 +136,7 @@ func Decode(payload []byte) (Message, error) {
 	return Message{
 		Key: e.Key, NotificationID: e.NotificationID, Origin: e.Origin, Rule: e.Rule, Created: e.Created,
 		Notification: e.Notification.Notification(), Named: e.Named, Via: e.Via,
-		Target: channels.Target(e.Target), Resolved: e.Resolved, Cursor: e.Cursor, Window: e.Window, Held: e.Held,
+		Target: channels.Target(e.Target), Resolved: e.Resolved, Cursor: e.Cursor, Parts: e.Parts, Window: e.Window, Held: e.Held,
 		Since: e.Since, Tries: e.Tries, Calls: e.Calls, History: e.History, Slot: e.Slot,
 	}, nil
 }
@@ -198,7 +201,7 @@ func (m *Message) lastError() string {
 func (m Message) afresh() Message {
 	m.Since, m.Slot = time.Time{}, time.Time{}
 	m.Tries, m.Calls, m.History = retry.Tries{}, 0, nil
-	m.Cursor = ""
+	m.Cursor, m.Parts = "", 0
 	switch {
 	case m.Key.Target == "":
 		m.Target, m.Resolved = channels.Target{}, false

@@ -34,7 +34,7 @@ func fullMessage() Message {
 			RequestID: "0195-request", Revision: 1 << 60,
 		},
 		Named: true, Via: []string{"group:default/team"},
-		Target: channels.Target{Address: "C1", Display: "#builds", Limit: "T1"}, Cursor: "500",
+		Target: channels.Target{Address: "C1", Display: "#builds", Limit: "T1"}, Cursor: "500", Parts: 499,
 		Since: at, Tries: retry.Tries{Attempt: 2, Waits: 3}, Calls: 4,
 		History: []signalbox.Failure{{At: at, Error: "broken"}}, Slot: at.Add(time.Minute),
 	}
@@ -87,7 +87,7 @@ func TestPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Cursor, want.Slot = "", time.Time{}
+	want.Cursor, want.Parts, want.Slot = "", 0, time.Time{}
 	want.Tries, want.Calls, want.History = retry.Tries{}, 0, nil
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

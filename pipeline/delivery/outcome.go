@@ -200,12 +200,13 @@ func (a *attempt) split(found channels.Targets) (signalbox.Settlement, error) {
 		}
 		children = append(children, child)
 	}
-	if found.Next == "" {
-		// The record is replaced by those of the children. If the last part has
-		// none, it stays, and says so.
-		record := m.record(signalbox.DeliveryDelivered, stamp())
-		record.Detail = "It became deliveries of its own"
-		return signalbox.Settlement{Record: record, Lease: a.lease, Children: children}, nil
+	m.Parts += len(children)
+	switch {
+	case found.Next == "" && m.Parts == 0:
+		return a.suppressed(signalbox.RuleNoAddress, noTarget), nil
+	case found.Next == "": // its record gives way to those of the children
+		record := m.record(signalbox.DeliveryQueued, stamp())
+		return signalbox.Settlement{Record: record, Lease: a.lease, Children: children, Replaced: true}, nil
 	}
 	m.Cursor = found.Next
 	settlement, err := a.putBack(0, "It becomes deliveries of its own")

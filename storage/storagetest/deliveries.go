@@ -263,6 +263,16 @@ func splitDelivery(t *testing.T, f Fixture) {
 		t.Fatal(err)
 	}
 	equal(t, "summary", trace.Summary, []signalbox.TraceCount{{Channel: "Pager", Status: signalbox.DeliveryQueued, Count: 3}})
+
+	// The last page of another one has no children.
+	other := queuedDelivery(notification(2, ""), "Pager")
+	other.Message = &signalbox.Message{Topic: "deliveries.Pager", ID: "o", Payload: []byte("o")}
+	addDeliveries(t, f, other)
+	settle(t, f, signalbox.Settlement{Record: other.DeliveryRecord, Lease: signalbox.Lease{Position: f.Position(), Count: 1}, Replaced: true})
+	if _, ok, err := f.Store.Delivery(t.Context(), other.DeliveryKey); ok || err != nil {
+		t.Errorf("the delivery that was split before is there: %v, %v", ok, err)
+	}
+	equal(t, "left", len(f.Published(t)), 3)
 }
 
 func threads(t *testing.T, f Fixture) {
