@@ -100,6 +100,8 @@ func (s *Store) addDeliveries(ctx context.Context, tx *sql.Tx, list []signalbox.
 			if message := byKey[part[i].DeliveryKey]; message != nil && added[part[i].DeliveryKey] {
 				messages = append(messages, *message)
 			}
+			// The same one may be in the list again: two consumers split a delivery.
+			delete(added, part[i].DeliveryKey)
 		}
 	}
 	return messages, nil

@@ -249,7 +249,8 @@ func splitDelivery(t *testing.T, f Fixture) {
 	settle(t, f, page)
 	lease.Position++ // where it was put back, before the children were published
 	// The same page once more, as after a crash before the second: no doubles.
-	settle(t, f, signalbox.Settlement{Record: parent.DeliveryRecord, Children: []signalbox.NewDelivery{child("b"), child("c")}, Lease: lease})
+	last := signalbox.Settlement{Record: parent.DeliveryRecord, Children: []signalbox.NewDelivery{child("b"), child("c")}, Lease: lease}
+	settle(t, f, last, last) // by two consumers, in one transaction
 	var ids []string
 	for _, m := range f.Published(t) {
 		ids = append(ids, m.ID)
