@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/signalbox/signalbox"
@@ -73,9 +74,13 @@ WHERE channel = $1 AND address = $2 AND origin = $3 AND scope = $4 AND revision 
 }
 
 // DeleteThreads forgets what targets saw of scopes to which nothing was sent since
-// before, in transactions of at most batch (1,000 if batch is not positive), and
+// before, and nothing is being sent now, in transactions of at most batch (1,000 if batch is not positive), and
 // returns how many they were.
 func (s *Store) DeleteThreads(ctx context.Context, before time.Time, batch int) (deleted int, err error) {
-	return s.deleteBatches(ctx, "threads", `DELETE FROM delivery_threads WHERE updated < $1 AND (channel, address, origin, scope) IN
-(SELECT channel, address, origin, scope FROM delivery_threads WHERE updated < $1 ORDER BY updated LIMIT $2)`, before, batch)
+	// By the clock of the claims. A settlement whose thread is gone would be
+	// forgotten, and the next revision sent as if it were the first.
+	now := pick(s.db.Dialect == database.Postgres, "now()", strconv.FormatInt(s.now().UnixMicro(), 10))
+	idle := "updated < $1 AND (claimed_until IS NULL OR claimed_until < " + now + ")"
+	return s.deleteBatches(ctx, "threads", "DELETE FROM delivery_threads WHERE "+idle+` AND (channel, address, origin, scope) IN
+(SELECT channel, address, origin, scope FROM delivery_threads WHERE `+idle+" ORDER BY updated LIMIT $2)", before, batch)
 }

@@ -317,11 +317,17 @@ func threads(t *testing.T, f Fixture) {
 		t.Fatalf("after late news: %+v, %v", last, held)
 	}
 	// Claims go by PostgreSQL's own clock, what was sent by the store's.
-	deleted, err := f.Store.DeleteThreads(t.Context(), start.AddDate(1000, 0, 0), 1)
-	if err != nil {
-		t.Fatal(err)
+	for _, test := range []struct {
+		what string
+		want int
+	}{{"deleted while something is sent there", 0}, {"deleted", 1}} {
+		deleted, err := f.Store.DeleteThreads(t.Context(), start.AddDate(1000, 0, 0), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, test.what, deleted, test.want)
+		settle(t, f, signalbox.Settlement{Record: third, Thread: &key})
 	}
-	equal(t, "deleted", deleted, 1)
 }
 
 // concurrentThreads: of many that want a thread, one at a time has it.
