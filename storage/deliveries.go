@@ -314,15 +314,15 @@ func (s *Store) removeDeliveries(ctx context.Context, tx *sql.Tx, keys []signalb
 
 // DeleteTrace deletes what is known of the requests that were accepted before, and
 // of their deliveries, in transactions of at most batch rows (1,000 if batch is not
-// positive), and returns how many rows they were. The inbox and dead letters
-// stay.
+// positive), and returns how many rows they were. The inbox, dead letters and
+// what is still on its way stay.
 func (s *Store) DeleteTrace(ctx context.Context, before time.Time, batch int) (deleted int, err error) {
 	if batch <= 0 {
 		batch = defaultDeleteBatch
 	}
 	for _, statement := range []string{
-		`DELETE FROM deliveries WHERE (request_id, audience, channel, target) IN
-(SELECT request_id, audience, channel, target FROM deliveries WHERE request_id < $1
+		`DELETE FROM deliveries WHERE status <> 'queued' AND (request_id, audience, channel, target) IN
+(SELECT request_id, audience, channel, target FROM deliveries WHERE request_id < $1 AND status <> 'queued'
  ORDER BY request_id, audience, channel, target LIMIT $2)`,
 		`DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE id < $1 ORDER BY id LIMIT $2)`,
 	} {

@@ -387,7 +387,10 @@ func traceForgotten(t *testing.T, f Fixture) {
 	var list []signalbox.NewDelivery
 	for i := range int64(7) {
 		list = append(list, queuedDelivery(notification(i*3600, alice), "Pager"))
+		list[i].Status = signalbox.DeliveryDelivered
 	}
+	underway := queuedDelivery(notification(0, bob), "Pager")
+	list = append(list, underway)
 	addDeliveries(t, f, list...)
 	if _, err := f.Store.Commit(t.Context(), signalbox.Commit{Requests: []signalbox.RequestRecord{
 		{ID: list[0].RequestID, Origin: "ci", Status: signalbox.RequestProcessed, Created: start, Updated: start},
@@ -399,7 +402,8 @@ func traceForgotten(t *testing.T, f Fixture) {
 		t.Fatal(err)
 	}
 	equal(t, "deleted", deleted, 4)
-	if _, err := f.Store.RequestTrace(t.Context(), list[0].RequestID, "", 10); signalbox.ErrorCode(err) != signalbox.CodeNotFound {
+	delivery(t, f, underway.DeliveryKey) // its message is still on the queue
+	if _, err := f.Store.RequestTrace(t.Context(), list[1].RequestID, "", 10); signalbox.ErrorCode(err) != signalbox.CodeNotFound {
 		t.Errorf("a forgotten request: %v", err)
 	}
 	delivery(t, f, list[3].DeliveryKey)
