@@ -23,7 +23,9 @@ type attempt struct {
 	// paid is set when the channel's token was taken, slotted when the target's
 	// slot has come.
 	paid, slotted bool
-	permit        permit
+	// called is set when the token was spent on a call.
+	called bool
+	permit permit
 	// thread is set while it is claimed.
 	thread   *signalbox.ThreadKey
 	previous *channels.Sent
@@ -55,6 +57,9 @@ func (a *attempt) run(ctx context.Context) (signalbox.Settlement, error) {
 	}
 	if c.channel && a.message.Notification.Payload.Scope != "" && !a.carriesDigest() {
 		if settlement, err := a.claim(ctx); settlement != nil || err != nil {
+			if a.paid && !a.called {
+				c.gate.giveBack()
+			}
 			return or(settlement), err
 		}
 	}
@@ -136,6 +141,7 @@ func (a *attempt) delivery() channels.Delivery {
 // it.
 func (a *attempt) call(ctx context.Context, fn func(context.Context) error) error {
 	c := a.consumer
+	a.called = true
 	deadline := time.Now().Add(c.timeout)
 	if deadline.After(a.deadline) {
 		deadline = a.deadline

@@ -36,6 +36,11 @@ func (b *bucket) reserve(now time.Time, shares int) *rate.Reservation {
 	return b.limiter.ReserveN(now, 1)
 }
 
+// isFull reports whether no token is missing.
+func (b *bucket) isFull(now time.Time) bool {
+	return b.limiter.TokensAt(now) >= float64(b.limiter.Burst())
+}
+
 // maxTargets bounds how many targets of a channel are kept an eye on. The one
 // that was not seen for longest is forgotten first: its limit starts afresh.
 const maxTargets = 10_000

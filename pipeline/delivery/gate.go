@@ -18,6 +18,8 @@ type gate struct {
 
 	mu     sync.Mutex
 	bucket *bucket
+	// spare are tokens that were given back.
+	spare int
 	// paused is until when the provider wants nothing, opened until when the
 	// breaker lets nothing through; both may be in the past.
 	paused, opened time.Time
@@ -70,6 +72,13 @@ func (g *gate) token(now time.Time, shares int, limit time.Duration) (wait time.
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	switch {
+	case g.bucket.isFull(now): // with a spare one there would be too many
+		g.spare = 0
+	case g.spare > 0:
+		g.spare--
+		return 0, true
+	}
 	reservation := g.bucket.reserve(now, shares)
 	wait = reservation.DelayFrom(now)
 	if wait > limit {
@@ -77,6 +86,16 @@ func (g *gate) token(now time.Time, shares int, limit time.Duration) (wait time.
 		return wait, false
 	}
 	return wait, true
+}
+
+// giveBack returns a token with which no call was made.
+func (g *gate) giveBack() {
+	if g.bucket == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.spare = min(g.spare+1, g.bucket.whole.Burst)
 }
 
 // permit is the breaker's permission for calls. One of its methods must be called

@@ -464,3 +464,25 @@ func TestShares(t *testing.T) {
 		}
 	})
 }
+
+// Revisions that wait for a thread take nothing of the channel's rate.
+func TestThreadWaitTakesNoToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		c := &fakeChannel{name: "Fake", limits: channels.Limits{Concurrency: 8, PerChannel: channels.Rate{Every: time.Second, Burst: 1}}}
+		// Another process claimed the thread, and died.
+		m.threads[signalbox.ThreadKey{Channel: "Fake", Address: "user:default/anna", Origin: "ci", Scope: "hot"}] = &thread{by: "dead", until: time.Now().Add(testLease)}
+		for n := range 20 {
+			m.plan(planned(t, "Fake", n, "user:default/anna", scope("hot")))
+		}
+		for n := range 20 {
+			m.plan(planned(t, "Fake", 100+n, "user:default/bob"))
+		}
+		stop := m.consume(newEngine(t, m, Config{}, c))
+		time.Sleep(testLease - time.Second)
+		stop()
+		if got := len(c.made()); got < 18 {
+			t.Errorf("%d of 20 were sent in %s at one a second", got, testLease)
+		}
+	})
+}
