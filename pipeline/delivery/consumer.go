@@ -102,9 +102,16 @@ const maxLeases = 10
 
 var errLeases = errors.New("its consumers died or ran out of time, again and again")
 
+// errLeaseEnds is why a message that is handed over again waits for another lease.
+var errLeaseEnds = signalbox.Transient(errors.New("delivery: the lease ends too soon for a call"))
+
 // handle takes one message to its settlement. See [Consumer].Handle.
 func (c *consumer) handle(ctx context.Context, payload []byte, lease signalbox.Lease) error {
-	began := time.Now()
+	// A message that is handed over again, after an error, has only what is left.
+	end := time.Now().Add(c.engine.config.Lease)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(end) {
+		end = deadline
+	}
 	message, err := Decode(payload)
 	if err == nil && message.Key.Channel != c.name {
 		err = fmt.Errorf("delivery: a delivery to %q does not belong here", message.Key.Channel)
@@ -114,8 +121,8 @@ func (c *consumer) handle(ctx context.Context, payload []byte, lease signalbox.L
 	}
 	a := &attempt{
 		consumer: c, message: message, lease: lease,
-		deadline:  began.Add(c.engine.config.Lease - c.engine.config.reserve()),
-		holdUntil: began.Add(c.patience()),
+		deadline:  end.Add(-c.engine.config.reserve()),
+		holdUntil: end.Add(c.patience() - c.engine.config.Lease),
 	}
 	if settlement, ok := c.unrecorded.get(message.Key.ID()); ok {
 		settlement.Lease = lease
@@ -139,6 +146,10 @@ func (c *consumer) handle(ctx context.Context, payload []byte, lease signalbox.L
 		a.message.Since = stamp()
 	}
 	defer a.permit.unused()
+	if time.Until(a.deadline) < c.timeout*3/4 { // a little is always gone
+		// It is not put back: the count of its leases tells that it fails.
+		return errors.Join(errLeaseEnds, c.engine.sleep(ctx, time.Until(end)))
+	}
 	settlement, err := a.run(ctx)
 	if err != nil {
 		return err

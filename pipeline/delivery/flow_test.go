@@ -429,10 +429,10 @@ func TestInterrupted(t *testing.T) {
 		d := planned(t, "Fake", 1, "user:default/anna")
 		m.plan(d)
 		payload, lease, _, _ := m.lease(Topic("Fake"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := e.Consumers()[0].Handle(ctx, payload, lease); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v", err)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if err := e.Consumers()[0].Handle(ctx, payload, lease); !errors.Is(err, context.Canceled) || len(c.made()) != 1 {
+			t.Errorf("error %v after %d calls", err, len(c.made()))
 		}
 		e.Close()
 		if got := m.record(d.DeliveryKey); got.Attempts != 0 || len(m.rows) != 1 || e.Health()[0].Failures != 0 {
@@ -491,6 +491,31 @@ func TestRedriveExpands(t *testing.T) {
 		m.settled(t, time.Minute)
 		if got := m.statuses(); got[signalbox.DeliveryDelivered] != 3 || len(got) != 1 {
 			t.Errorf("%v", got)
+		}
+	})
+}
+
+// A message that is handed over again, after an error, has only what is left of its
+// lease. If a call would end with it, or after it, there is none.
+func TestResentMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		ctx, cancel := context.WithTimeout(t.Context(), testLease)
+		defer cancel()
+		c := &fakeChannel{name: "Fake"}
+		e := newEngine(t, m, Config{}, c)
+		m.plan(planned(t, "Fake", 1, "user:default/anna"))
+		payload, lease, _, _ := m.lease(Topic("Fake"))
+		time.Sleep(testLease / 2) // the first time the store failed
+		if err := e.Consumers()[0].Handle(ctx, payload, lease); !signalbox.IsTransient(err) || len(c.made()) != 0 {
+			t.Errorf("error %v after %d calls", err, len(c.made()))
+		}
+		time.Sleep(testLease) // the row's lease is longer than the consumer's
+		stop := m.consume(e)
+		m.settled(t, time.Minute)
+		stop()
+		if calls := len(c.made()); calls != 1 {
+			t.Errorf("%d calls; want 1, in the next lease", calls)
 		}
 	})
 }
