@@ -176,7 +176,7 @@ type Settlement struct {
 	// Postponed puts the message back with another payload.
 	Postponed *Postponement
 	// Children take the place of the delivery, which becomes several: its record is
-	// removed, unless Postponed says that there are more to come.
+	// removed, unless Postponed says that there are more to come, or Record is zero.
 	Children []NewDelivery
 	// Replaced removes the record although there are no Children: earlier ones have
 	// taken its place.

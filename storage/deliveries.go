@@ -199,9 +199,10 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 		)
 		for _, one := range valid {
 			switch {
+			case one.Record.RequestID == "":
 			case (len(one.Children) > 0 || one.Replaced) && one.Postponed == nil:
 				split = append(split, one.Record.DeliveryKey)
-			case one.Record.RequestID != "":
+			default:
 				records = append(records, one.Record)
 			}
 			records = append(records, one.Members...)

@@ -186,7 +186,7 @@ func (a *attempt) findTarget(ctx context.Context) (*signalbox.Settlement, error)
 	}
 	if !a.carriesDigest() && (cursor != "" || found.Next != "" || len(found.Targets) > 1) {
 		a.permit.answered()
-		return some(a.split(found))
+		return some(a.split(ctx, found))
 	}
 	a.message.Target, a.message.Resolved = found.Targets[0], true
 	if time.Until(a.deadline) < a.consumer.timeout {

@@ -519,3 +519,33 @@ func TestResentMessage(t *testing.T) {
 		}
 	})
 }
+
+// A large broadcast is not in memory as a whole.
+func TestSplitIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		most := 0
+		store := &flaky{memory: m, fail: func(list []signalbox.Settlement) error {
+			size := 0
+			for _, one := range list {
+				for _, child := range one.Children {
+					size += len(child.Message.Payload)
+				}
+			}
+			most = max(most, size)
+			return nil
+		}}
+		c := &fakeResolver{fakeChannel: fakeChannel{name: "Fake", limits: channels.Limits{Concurrency: 16}}, resolve: pages(1200)}
+		m.plan(planned(t, "Fake", 1, signalbox.Everyone, func(n *signalbox.Notification, _ *channels.Target) {
+			n.Payload.Description = strings.Repeat("x", 100_000)
+		}))
+		defer m.consume(newEngine(t, store, Config{}, c))()
+		m.settled(t, time.Hour)
+		if got := m.statuses(); got[signalbox.DeliveryDelivered] != 1200 {
+			t.Errorf("records %v", got)
+		}
+		if most > 5<<20 {
+			t.Errorf("%d bytes in one transaction", most)
+		}
+	})
+}

@@ -176,10 +176,15 @@ func (a *attempt) buried(ctx context.Context, cause error) signalbox.Settlement 
 	}
 }
 
+// maxSplitBytes bounds the payloads of the deliveries that are made in one
+// transaction: each has the notification.
+const maxSplitBytes = 4 << 20
+
 // split makes deliveries of their own of several targets, and goes on with the
-// next part of them later.
-func (a *attempt) split(found channels.Targets) (signalbox.Settlement, error) {
-	m := &a.message
+// next part of them later. Those for which there is no room beside the others are
+// made at once; doing that again makes nothing twice.
+func (a *attempt) split(ctx context.Context, found channels.Targets) (signalbox.Settlement, error) {
+	m, size := &a.message, 0
 	children := make([]signalbox.NewDelivery, 0, len(found.Targets))
 	seen := make(map[string]bool, len(found.Targets))
 	for _, target := range found.Targets {
@@ -198,9 +203,15 @@ func (a *attempt) split(found channels.Targets) (signalbox.Settlement, error) {
 		if err != nil {
 			return signalbox.Settlement{}, err
 		}
+		if size += len(child.Message.Payload); size > maxSplitBytes && len(children) > 0 {
+			if err := a.consumer.settle(ctx, signalbox.Settlement{Children: children}); err != nil {
+				return signalbox.Settlement{}, err
+			}
+			children, size = children[:0:0], len(child.Message.Payload)
+		}
 		children = append(children, child)
 	}
-	m.Parts += len(children)
+	m.Parts += len(seen)
 	switch {
 	case found.Next == "" && m.Parts == 0:
 		return a.suppressed(signalbox.RuleNoAddress, noTarget), nil

@@ -246,8 +246,9 @@ func splitDelivery(t *testing.T, f Fixture) {
 		Record: parent.DeliveryRecord, Lease: lease, Children: []signalbox.NewDelivery{child("a"), child("b")},
 		Postponed: &signalbox.Postponement{Payload: []byte("p2")},
 	}
+	settle(t, f, signalbox.Settlement{Children: page.Children[:1]}) // ahead of the others
 	settle(t, f, page)
-	lease.Position++ // where it was put back, before the children were published
+	lease.Position += 2 // where it was put back, behind one child and before the other
 	// The same page once more, as after a crash before the second: no doubles.
 	last := signalbox.Settlement{Record: parent.DeliveryRecord, Children: []signalbox.NewDelivery{child("b"), child("c")}, Lease: lease}
 	settle(t, f, last, last) // by two consumers, in one transaction
