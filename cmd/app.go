@@ -124,7 +124,9 @@ func (a *app) openStorage(ctx context.Context, registry *prometheus.Registry) (e
 	if _, err := a.db.Migrate(ctx); err != nil {
 		return err
 	}
-	a.queue, err = queue.New(a.db, queue.Config{Lease: a.config.Pipeline.Lease, Logger: a.log})
+	a.queue, err = queue.New(a.db, queue.Config{
+		Lease: a.config.Pipeline.Lease, CloseTimeout: a.config.Shutdown.Timeout / 2, Logger: a.log,
+	})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,22 @@ func TestIdleStopsAtOnce(t *testing.T) {
 	})
 }
 
+// A call that takes longer than a stop may is cut off before the database is closed.
+func TestStopCutsOffSlowCalls(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "", inTrouble+"=latent 20s", "SIGNALBOX_SHUTDOWN_TIMEOUT=4s")
+	s.accept(t, to(jane, "slow"))
+	eventually(t, 10*time.Second, func() error {
+		if n, err := s.metric("signalbox_delivery_in_flight"); err != nil || n != 1 {
+			return fmt.Errorf("%v calls under way, %w", n, err)
+		}
+		return nil
+	})
+	if code := s.terminate(8 * time.Second); code != 0 {
+		t.Errorf("exit code %d\n%s", code, s.output)
+	}
+}
+
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

@@ -29,6 +29,8 @@ func troubles() []cmd.Option {
 		return []cmd.Option{cmd.WithProcessor(trouble{}), cmd.WithChannel(pager{})}
 	case "slow":
 		return []cmd.Option{cmd.WithProcessor(sluggish{})}
+	case "latent 20s":
+		return []cmd.Option{cmd.WithChannel(latent(20 * time.Second))}
 	case "latent 0":
 		return []cmd.Option{cmd.WithChannel(latent(0))}
 	case "latent 100ms":
