@@ -185,17 +185,27 @@ func (c *consumer) settleSent(ctx context.Context, settlement signalbox.Settleme
 	return nil
 }
 
-// bury keeps a message that cannot be read as a dead letter.
+// bury keeps a message that cannot be read as a dead letter. Its record, if it can be
+// told which one that is, must not go on waiting.
 func (c *consumer) bury(ctx context.Context, payload []byte, lease signalbox.Lease, cause error) error {
 	c.engine.metrics.deadLetters.WithLabelValues(c.name).Inc()
 	c.engine.log.LogAttrs(ctx, slog.LevelError, "a message cannot be read",
 		slog.String("channel", c.name), slog.Int64("position", lease.Position), slog.Any("error", cause))
 	now := stamp()
-	return c.settle(ctx, signalbox.Settlement{
-		Lease: lease,
-		DeadLetter: &signalbox.DeadLetter{
-			ID: fmt.Sprintf("%s/%d", c.topic, lease.Position), Topic: c.topic, Payload: payload,
-			Stage: "decode", Error: retry.ErrorText(cause), Attempts: 1, Created: now, Died: now,
-		},
-	})
+	letter := signalbox.DeadLetter{
+		ID: fmt.Sprintf("%s/%d", c.topic, lease.Position), Topic: c.topic, Payload: payload,
+		Stage: "decode", Error: retry.ErrorText(cause), Attempts: 1, Created: now, Died: now,
+	}
+	if m := identify(payload); m.Key.RequestID != "" && m.Key.Channel == c.name {
+		known := letter
+		known.RequestID, known.Origin, known.Delivery = m.Key.RequestID, m.Origin, m.Key
+		record := m.record(signalbox.DeliveryFailed, now)
+		record.Detail = retry.Text(cause.Error(), maxDetail)
+		err := c.settle(ctx, signalbox.Settlement{Record: record, Lease: lease, DeadLetter: &known})
+		if err == nil || signalbox.IsTransient(err) {
+			return err
+		}
+		// What it says cannot be stored.
+	}
+	return c.settle(ctx, signalbox.Settlement{Lease: lease, DeadLetter: &letter})
 }

@@ -141,6 +141,21 @@ func Decode(payload []byte) (Message, error) {
 	}, nil
 }
 
+// identify reads of a payload that [Decode] refuses, such as another version's, which
+// delivery it is: as much as there is.
+func identify(payload []byte) Message {
+	var e struct {
+		Key            signalbox.DeliveryKey `json:"key"`
+		NotificationID string                `json:"notificationId"`
+		Origin         string                `json:"origin"`
+		Created        time.Time             `json:"created"`
+	}
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return Message{}
+	}
+	return Message{Key: e.Key, NotificationID: e.NotificationID, Origin: e.Origin, Created: e.Created}
+}
+
 // Plan returns the delivery to a channel that a record is about, with the message
 // that brings it about. target is zero unless the sender named an address; its
 // address is then the record's Target. The age of the delivery counts from the

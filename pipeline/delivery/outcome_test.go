@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -256,6 +257,33 @@ func TestUnreadable(t *testing.T) {
 				t.Errorf("%+v, rows %v, records %v", letter, m.rows, m.records)
 			}
 		})
+	}
+}
+
+// A record does not wait for a message that cannot be read, such as one of a newer
+// program; and what cannot even be recorded is kept all the same.
+func TestUnreadableRecord(t *testing.T) {
+	for _, storable := range []bool{true, false} {
+		m := newMemory()
+		store := &flaky{memory: m, fail: func(list []signalbox.Settlement) error {
+			if !storable && list[0].Record.RequestID != "" {
+				return errors.New("no such identifier")
+			}
+			return nil
+		}}
+		e := newEngine(t, store, Config{}, &fakeChannel{name: "Fake"})
+		defer e.Close()
+		d := planned(t, "Fake", 1, "user:default/anna")
+		d.Message.Payload = bytes.Replace(d.Message.Payload, []byte(`"v":2`), []byte(`"v":3`), 1)
+		m.plan(d)
+		payload, lease, _, _ := m.lease(Topic("Fake"))
+		if err := e.Consumers()[0].Handle(t.Context(), payload, lease); err != nil {
+			t.Fatal(err)
+		}
+		letter, record := m.letter(t), m.record(d.DeliveryKey)
+		if (letter.Delivery == d.DeliveryKey) != storable || (record.Status == signalbox.DeliveryFailed) != storable || len(m.rows) != 0 {
+			t.Errorf("storable %v: %+v, record %+v, rows %v", storable, letter, record, m.rows)
+		}
 	}
 }
 
