@@ -129,7 +129,7 @@ func (c *consumer) handle(ctx context.Context, payload []byte, lease signalbox.L
 		return c.settleSent(ctx, settlement)
 	}
 	if lease.Count > maxLeases {
-		return c.settle(ctx, a.giveUp(ctx, errLeases))
+		return c.settle(ctx, a.tooOften(ctx))
 	}
 	// Somebody may have settled it: the consumer before, or the first of two that
 	// were made of one dead letter.

@@ -164,6 +164,28 @@ func (c *consumer) muted(ctx context.Context, notifications []*signalbox.Notific
 	return rules, nil
 }
 
+// tooOften gives up a delivery that was leased too often, with what it carried along:
+// the messages of those are gone. One that is carried along itself, or is not due,
+// does not end here.
+func (a *attempt) tooOften(ctx context.Context) signalbox.Settlement {
+	if !a.message.Window.IsZero() {
+		var settlement *signalbox.Settlement
+		// What fails there may be why it was leased so often.
+		err := guarded(func() (err error) {
+			ctx, cancel := context.WithTimeout(ctx, a.consumer.timeout)
+			defer cancel()
+			settlement, err = a.wait(ctx)
+			return err
+		})
+		if err == nil && settlement != nil {
+			settled := a.withMembers(*settlement)
+			settled.Lease = a.lease
+			return settled
+		}
+	}
+	return a.withMembers(a.giveUp(ctx, errLeases))
+}
+
 // member is one delivery of a digest.
 type member struct {
 	record       signalbox.DeliveryRecord

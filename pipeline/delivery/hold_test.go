@@ -361,3 +361,46 @@ func TestScheduleOutage(t *testing.T) {
 		nothingHeld(t, m)
 	})
 }
+
+// A digest whose consumers die again and again takes those that it carried along with
+// it: their own messages are gone.
+func TestDigestOfDeadConsumers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, u := newMemory(), &users{schedule: daily}
+		e := u.engine(t, m, &fakeDigester{fakeChannel: fakeChannel{name: "Fake"}})
+		defer e.Close()
+		first, second := planned(t, "Fake", 1, jane), planned(t, "Fake", 2, jane)
+		m.plan(first, second)
+		handle := e.Consumers()[0].Handle
+		for range 2 {
+			payload, lease, _, _ := m.lease(Topic("Fake"))
+			if err := handle(t.Context(), payload, lease); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(24 * time.Hour)
+		payload, lease, _, _ := m.lease(Topic("Fake"))
+		if part, _, err := m.ClaimDigest(t.Context(), first.DeliveryKey, time.Now()); part != signalbox.DigestLeads || err != nil {
+			t.Fatal(part, err)
+		}
+		m.rows[lease.Position].leases, lease.Count = maxLeases+1, maxLeases+1
+		if err := handle(t.Context(), payload, lease); err != nil {
+			t.Fatal(err)
+		}
+		payload, lease, _, _ = m.lease(Topic("Fake"))
+		if err := handle(t.Context(), payload, lease); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.statuses(); got[signalbox.DeliveryFailed] != 2 || len(m.rows) != 0 {
+			t.Errorf("%v with %d messages", got, len(m.rows))
+		}
+		m.redrive(m.letter(t).ID)
+		payload, lease, _, _ = m.lease(Topic("Fake"))
+		if err := handle(t.Context(), payload, lease); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.statuses(); got[signalbox.DeliveryDelivered] != 2 {
+			t.Errorf("%v after it was put back", got)
+		}
+	})
+}
