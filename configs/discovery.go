@@ -113,6 +113,11 @@ func (r *reader) discoveryTarget(item *node, path string, into *DiscoveryEndpoin
 }
 
 func (r *reader) targetURL(n *node, path, text string) bool {
+	if scheme, _, _ := strings.Cut(text, "://"); strings.HasSuffix(scheme, "+srv") {
+		// Of whatever plugin it is: Backstage's own file must do as it is.
+		r.warn(n.at, path, "is looked up in DNS by Backstage, which is not supported: the entry is ignored")
+		return false
+	}
 	if err := checkBaseURL(strings.ReplaceAll(text, "{{pluginId}}", "plugin")); err != nil {
 		r.fail(n, path, err.Error())
 		return false

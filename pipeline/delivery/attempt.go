@@ -175,6 +175,9 @@ func (a *attempt) findTarget(ctx context.Context) (*signalbox.Settlement, error)
 		if err == nil {
 			err = checkTargets(targets, cursor)
 		}
+		if err == nil && a.carriesDigest() && len(targets.Targets) == 0 {
+			err = channels.Suppressed(signalbox.RuleNoAddress, "The channel knows no target for the digest")
+		}
 		if err == nil {
 			found = targets // read only if the call was waited for
 		}
