@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -94,14 +95,36 @@ and names every problem with its place. Exit code 2 means that there are some.`,
 			if err := checkFiles(config.Directory, c.ErrOrStderr()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "The configuration is valid.\n\n  listen     %s\n  data       %s\n  database   %s\n  guest mode %s\n  services   %d static tokens\n  directory  %s\n  retention  %s\n",
+			_, err = fmt.Fprintf(c.OutOrStdout(), "The configuration is valid.\n\n  listen     %s\n  data       %s\n  database   %s\n  guest mode %s\n  services   %s\n  Backstage  %s\n  public URL %s\n  directory  %s\n  retention  %s\n",
 				config.Listen, config.Data, config.Database, onOff(config.Auth.Guest.Enabled),
-				len(config.Backend.Auth.StaticTokens), directoryText(config), retentionText(config))
+				servicesText(config.Backend.Auth), backstageText(config), cmp.Or(config.PublicURL(), "not known"),
+				directoryText(config), retentionText(config))
 			return err
 		},
 	}
 	f.register(c)
 	return c
+}
+
+// servicesText counts the credentials of outside services.
+func servicesText(c configs.BackendAuth) string {
+	text := fmt.Sprintf("%d static tokens", len(c.StaticTokens))
+	if n := len(c.JWKS); n > 0 {
+		text += fmt.Sprintf(", %d issuers", n)
+	}
+	if n := len(c.LegacyKeys); n > 0 {
+		text += fmt.Sprintf(", %d shared secrets", n)
+	}
+	return text
+}
+
+// backstageText says whose users and plugins are known.
+func backstageText(c configs.Config) string {
+	where, ok := c.Backstage()
+	if !ok {
+		return "none"
+	}
+	return "users and plugins of " + where.BaseURL
 }
 
 func onOff(on bool) string {
