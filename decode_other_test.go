@@ -18,6 +18,15 @@ func TestDecodeUpdateRequest(t *testing.T) {
 		`{"ids":[],"saved":false,"read":null,"foo":[]}`: {IDs: []string{}, Change: Change{Saved: pointer(false)}},
 		`{"ids":["a"]}`:             {IDs: []string{"a"}},
 		`{"filter":{},"read":true}`: {Filter: &Filter{}, Change: Change{Read: pointer(true)}},
+		`{"ids":["a"],"snoozedUntil":"2026-01-01T01:00:00+01:00"}`: {
+			IDs: []string{"a"}, Change: Change{SnoozedUntil: pointer(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))},
+		},
+		`{"filter":{"snoozed":true},"snoozedUntil":null}`: {
+			Filter: &Filter{Snoozed: true}, Change: Change{SnoozedUntil: &time.Time{}},
+		},
+		`{"filter":{"snoozed":null},"snoozedUntil":null,"saved":false}`: {
+			Filter: &Filter{}, Change: Change{Saved: pointer(false), SnoozedUntil: &time.Time{}},
+		},
 		`{"filter":{"search":"x","topic":"t","origin":"o","read":false,"saved":true,"createdAfter":"2026-01-01T01:00:00+01:00","minimumSeverity":"HIGH"},"read":true}`: {
 			Filter: &Filter{
 				Search: "x", Topic: "t", Origin: "o", Read: pointer(false), Saved: pointer(true),
@@ -45,7 +54,10 @@ func TestDecodeUpdateRequest(t *testing.T) {
 		`{"ids":` + string(many) + `}`:          "request/body/ids must NOT have more than 1000 items",
 		`{"ids":[],"read":"true"}`:              "request/body/read must be boolean",
 		`{"ids":[],"saved":1}`:                  "request/body/saved must be boolean",
-		`{"filter":{}}`:                         "request/body must have at least one of the properties 'read' and 'saved' with a filter",
+		`{"ids":[],"snoozedUntil":1}`:           "request/body/snoozedUntil must be string",
+		`{"ids":[],"snoozedUntil":"never"}`:     "request/body/snoozedUntil must be a date: Unexpected date format",
+		`{"filter":{"snoozed":1}}`:              "request/body/filter/snoozed must be boolean",
+		`{"filter":{}}`:                         "request/body must have at least one of the properties 'read', 'saved' and 'snoozedUntil' with a filter",
 		`{"filter":[],"read":true}`:             "request/body/filter must be object",
 		`{"filter":{"serach":"x"}}`:             "request/body/filter must NOT have additional property 'serach'",
 		`{"filter":{"search":1}}`:               "request/body/filter/search must be string",

@@ -39,6 +39,8 @@ func DecodeUpdateRequest(body []byte) (UpdateRequest, error) {
 			return r.optionalBool("/read", &request.Change.Read)
 		case "saved":
 			return r.optionalBool("/saved", &request.Change.Saved)
+		case "snoozedUntil":
+			return r.snooze("/snoozedUntil", &request.Change.SnoozedUntil)
 		default:
 			_, err := r.value("")
 			return err
@@ -55,9 +57,28 @@ func DecodeUpdateRequest(body []byte) (UpdateRequest, error) {
 	case !hasIDs && request.Filter == nil:
 		return UpdateRequest{}, r.invalid("", "must have required property 'ids'")
 	case request.Filter != nil && request.Change == (Change{}):
-		return UpdateRequest{}, r.invalid("", "must have at least one of the properties 'read' and 'saved' with a filter")
+		return UpdateRequest{}, r.invalid("", "must have at least one of the properties 'read', 'saved' and 'snoozedUntil' with a filter")
 	}
 	return request, nil
+}
+
+// snooze reads a time, or null for none, which takes a snooze back.
+func (r *jsonReader) snooze(at string, into **time.Time) error {
+	var (
+		text  string
+		until time.Time
+	)
+	given, err := r.readOptionalText(at, &text)
+	if err != nil {
+		return err
+	}
+	if given {
+		if until, err = ParseTime(text); err != nil {
+			return r.invalid(at, "must be a date: %v", err)
+		}
+	}
+	*into = &until
+	return nil
 }
 
 func (r *jsonReader) ids(at string) ([]string, error) {
@@ -85,6 +106,11 @@ func (r *jsonReader) filter(at string, f *Filter) error {
 			return r.optionalBool(at+"/read", &f.Read)
 		case "saved":
 			return r.optionalBool(at+"/saved", &f.Saved)
+		case "snoozed":
+			var snoozed *bool
+			err := r.optionalBool(at+"/snoozed", &snoozed)
+			f.Snoozed = snoozed != nil && *snoozed
+			return err
 		case "createdAfter":
 			return r.optionalText(at+"/createdAfter", &createdAfter)
 		case "minimumSeverity":

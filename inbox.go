@@ -19,8 +19,11 @@ type Filter struct {
 	Search string
 	Read   *bool
 	Saved  *bool
-	// CreatedAfter selects what was revised at this time or later (see
-	// [Notification.Revised]).
+	// Snoozed selects only what is snoozed. Without it only what is not is
+	// selected, unless IDs name it.
+	Snoozed bool
+	// CreatedAfter selects what arrived at this time or later (see
+	// [Notification.Arrived]).
 	CreatedAfter time.Time
 	// MinimumSeverity selects this severity and more severe ones.
 	MinimumSeverity Severity
@@ -29,7 +32,7 @@ type Filter struct {
 // IsZero reports whether the filter selects everything.
 func (f Filter) IsZero() bool {
 	return len(f.IDs) == 0 && f.Topic == "" && f.Origin == "" && f.Search == "" &&
-		f.Read == nil && f.Saved == nil && f.CreatedAfter.IsZero() && f.MinimumSeverity == ""
+		f.Read == nil && f.Saved == nil && !f.Snoozed && f.CreatedAfter.IsZero() && f.MinimumSeverity == ""
 }
 
 // OrderField is a field that a list can be ordered by.
@@ -38,9 +41,9 @@ type OrderField string
 // The fields a list can be ordered by. Absent values (no topic, not read) come
 // last in ascending and first in descending order.
 const (
-	// OrderRevised is the time of the current revision. Backstage calls the
-	// field "created"; see docs/adr on why a re-sent scope rises.
-	OrderRevised  OrderField = "created"
+	// OrderArrived is [Notification.Arrived]. Backstage calls the field "created";
+	// see docs/adr on why what is re-sent and what comes back rises.
+	OrderArrived  OrderField = "created"
 	OrderUpdated  OrderField = "updated"
 	OrderRead     OrderField = "read"
 	OrderSaved    OrderField = "saved"
@@ -54,7 +57,7 @@ const (
 // OrderFields lists the fields a list can be ordered by.
 func OrderFields() []OrderField {
 	return []OrderField{
-		OrderRevised, OrderUpdated, OrderRead, OrderSaved, OrderOrigin, OrderTopic,
+		OrderArrived, OrderUpdated, OrderRead, OrderSaved, OrderOrigin, OrderTopic,
 		OrderTitle, OrderSeverity, OrderID,
 	}
 }
@@ -65,15 +68,15 @@ type Order struct {
 	Descending bool
 }
 
-// Cursor is a position in the default order (newest revision first): the page
+// Cursor is a position in the default order (latest arrival first): the page
 // after it begins with the next older row.
 type Cursor struct {
-	Revised time.Time
+	Arrived time.Time
 	ID      string
 }
 
 // Page cuts a list. The zero value is the whole list in the default order,
-// newest revision first.
+// latest arrival first.
 type Page struct {
 	// Order replaces the default order. The identifier breaks ties.
 	Order []Order
@@ -86,16 +89,24 @@ type Page struct {
 	After *Cursor
 }
 
-// Status counts an inbox: own rows and broadcasts.
+// Status counts an inbox: own rows and broadcasts. What is snoozed is in neither
+// of the first two.
 type Status struct {
-	Unread int `json:"unread"`
-	Read   int `json:"read"`
+	Unread  int `json:"unread"`
+	Read    int `json:"read"`
+	Snoozed int `json:"snoozed"`
 }
 
 // Change sets flags of notifications; nil leaves a flag as it is.
 type Change struct {
+	// Read does nothing to what is or becomes snoozed: that comes back unread.
 	Read  *bool
 	Saved *bool
+	// SnoozedUntil snoozes until that time, at which the rows are back, unread and
+	// on top, whatever runs then. The zero time takes a snooze back: the row is as
+	// it was before, in its place and with its read mark (unless Read says
+	// otherwise). A new revision ends a snooze, too.
+	SnoozedUntil *time.Time
 }
 
 // Inbox is what users see and change. Every method takes the user whose inbox
@@ -117,17 +128,20 @@ type Inbox interface {
 	// identifiers of the rows that it altered (a row that was already so is not
 	// among them), at most limit of them, and how many there were in all.
 	// Read and saved times are those of the first time: marking a read row as
-	// read keeps its time.
+	// read keeps its time. A snooze publishes a [Wake] in the same transaction.
 	Update(ctx context.Context, user string, filter Filter, change Change, limit int) (Updated, error)
 }
 
-// Updated tells what an [Inbox] update altered. A row can be in both lists.
+// Updated tells what an [Inbox] update altered. A row can be in several lists.
 type Updated struct {
 	// ReadIDs are the rows whose read flag changed, SavedIDs those whose saved
-	// flag changed; cut at the caller's limit.
-	ReadIDs  []string
-	SavedIDs []string
-	// Read and Saved count them in all.
-	Read  int
-	Saved int
+	// flag changed, SnoozedIDs those that were snoozed, or woken; cut at the
+	// caller's limit.
+	ReadIDs    []string
+	SavedIDs   []string
+	SnoozedIDs []string
+	// Read, Saved and Snoozed count them in all.
+	Read    int
+	Saved   int
+	Snoozed int
 }

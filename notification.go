@@ -26,6 +26,12 @@ type Notification struct {
 	// Read and Saved are when the user did so; zero if not.
 	Read  time.Time
 	Saved time.Time
+	// SnoozedUntil is when it comes back, if the user snoozed it; until then it is
+	// unread and in no list but that of what is snoozed. Zero if it is not snoozed.
+	SnoozedUntil time.Time
+	// Woken is when its last snooze ended by time; zero if none did in the current
+	// revision.
+	Woken time.Time
 
 	Payload Payload
 
@@ -40,13 +46,26 @@ type Notification struct {
 // IsBroadcast reports whether everyone sees this row.
 func (n *Notification) IsBroadcast() bool { return n.User == "" }
 
-// Revised is the time of the current revision: Updated, else Created. Lists
-// are ordered by it.
+// Revised is the time of the current revision: Updated, else Created.
 func (n *Notification) Revised() time.Time {
 	if n.Updated.IsZero() {
 		return n.Created
 	}
 	return n.Updated
+}
+
+// Arrived is when the notification came to its place, by which lists are ordered:
+// when it comes or came back from being snoozed, else the time of the current
+// revision.
+func (n *Notification) Arrived() time.Time {
+	switch {
+	case !n.SnoozedUntil.IsZero():
+		return n.SnoozedUntil
+	case !n.Woken.IsZero():
+		return n.Woken
+	default:
+		return n.Revised()
+	}
 }
 
 // NotificationID derives the identifier of what request becomes for user
@@ -96,8 +115,8 @@ const TimeFormat = "2006-01-02T15:04:05.000Z"
 
 // MarshalJSON writes the notification as Backstage's API does: absent optional
 // fields are null, times have milliseconds and Z, user is null for a broadcast.
-// additionalLinks and metadata, which Backstage does not have, appear only when
-// there are any.
+// additionalLinks, metadata, snoozedUntil and woken, which Backstage does not have,
+// appear only when there are any.
 func (n Notification) MarshalJSON() ([]byte, error) {
 	type wirePayload struct {
 		Title           string           `json:"title"`
@@ -123,10 +142,14 @@ func (n Notification) MarshalJSON() ([]byte, error) {
 		Updated *string     `json:"updated"`
 		Origin  string      `json:"origin"`
 		Payload wirePayload `json:"payload"`
+
+		SnoozedUntil *string `json:"snoozedUntil,omitempty"`
+		Woken        *string `json:"woken,omitempty"`
 	}{
 		ID: n.ID, User: orNull(n.User), Origin: n.Origin,
 		Created: timeOrNull(n.Created), Saved: timeOrNull(n.Saved),
 		Read: timeOrNull(n.Read), Updated: timeOrNull(n.Updated),
+		SnoozedUntil: timeOrNull(n.SnoozedUntil), Woken: timeOrNull(n.Woken),
 		Payload: wirePayload{
 			Title: n.Payload.Title, Description: orNull(n.Payload.Description),
 			Link: orNull(n.Payload.Link), Topic: orNull(n.Payload.Topic),

@@ -28,6 +28,9 @@ type UserPrincipal struct {
 	Guest bool
 	// Token is what it authenticated with, if that was an API token.
 	Token TokenUse
+	// Session identifies the session that it signed in to, which may end before
+	// Expires; empty for other credentials. It is no secret.
+	Session string
 }
 
 // Subject returns the user's canonical reference.

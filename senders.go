@@ -119,6 +119,14 @@ type SenderRights struct {
 	broadcast bool
 }
 
+// Subject is who the sender is; empty for nil.
+func (s *SenderRights) Subject() string {
+	if s == nil {
+		return ""
+	}
+	return s.subject
+}
+
 // Rate is the sender's limit; zero is none.
 func (s *SenderRights) Rate() SendRate {
 	if s == nil {

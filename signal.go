@@ -30,6 +30,10 @@ const (
 	ActionNotificationUnread  = "notification_unread"
 	ActionNotificationSaved   = "notification_saved"
 	ActionNotificationUnsaved = "notification_unsaved"
+	// ActionNotificationSnoozed and ActionNotificationUnsnoozed tell what the user
+	// did. What comes back by time is told of as new.
+	ActionNotificationSnoozed   = "notification_snoozed"
+	ActionNotificationUnsnoozed = "notification_unsnoozed"
 	// ActionSettingsChanged tells a user's other clients to read the settings
 	// again; its message has nothing else.
 	ActionSettingsChanged = "settings_changed"

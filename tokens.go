@@ -142,14 +142,13 @@ func (t *APIToken) validateScopes() error {
 	}
 	t.Scopes = slices.Clone(t.Scopes)
 	slices.SortFunc(t.Scopes, func(a, b TokenScope) int { // admin is the last
-		switch {
-		case a == b:
+		if a == b {
 			return 0
-		case a == TokenAdmin:
-			return 1
-		default:
-			return -1
 		}
+		if a == TokenAdmin {
+			return 1
+		}
+		return -1
 	})
 	return nil
 }

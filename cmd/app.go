@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,7 +31,9 @@ import (
 	"github.com/signalbox/signalbox/web"
 	"github.com/signalbox/signalbox/web/auth"
 	"github.com/signalbox/signalbox/web/auth/backstage"
+	"github.com/signalbox/signalbox/web/auth/oidc"
 	"github.com/signalbox/signalbox/web/hub"
+	"github.com/signalbox/signalbox/web/ui"
 )
 
 // app is a wired router.
@@ -54,11 +57,15 @@ type app struct {
 	// schedules decide when.
 	schedules *signalbox.Schedules
 	pipeline  *pipeline.Pipeline
+	// tls is how the server speaks TLS; nil for plain HTTP.
+	tls *tls.Config
 	// rules checks what is sent.
 	rules  signalbox.Validator
 	server *web.Server
 	// issuer signs tokens for Backstage; nil without one.
 	issuer *backstage.Issuer
+	// login signs users in to the page; nil without.
+	login *oidc.Login
 	// instances is how many instances were last seen.
 	instances atomic.Int64
 
@@ -84,6 +91,9 @@ func newApp(ctx context.Context, config configs.Config, e *extras, log *slog.Log
 	registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	if a.tls, err = tlsConfig(config.TLS, log); err != nil {
+		return a, err
+	}
 	if err := a.openStorage(ctx, registry); err != nil {
 		return a, err
 	}
@@ -162,7 +172,7 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 	c := a.config.Pipeline
 	a.pipeline, err = pipeline.New(pipeline.Deps{
 		Subscribe: a.queue.Subscriber, Position: queue.Position, Leases: queue.Leases,
-		Accepter: a.store, Committer: a.store, Deliveries: a.store, Signaler: signaler,
+		Accepter: a.store, Committer: a.store, Deliveries: a.store, Snoozes: a.store, Signaler: signaler,
 		Listening:  func() bool { return a.hub.Connections() > 0 || !a.bus.Alone() },
 		Instances:  func() int { return int(a.instances.Load()) },
 		Announcer:  announcer{a.bus},
@@ -192,18 +202,33 @@ func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Regis
 	if err != nil {
 		return err
 	}
-	config := web.Config{Rules: a.rules, AllowedOrigins: a.allowedOrigins(), Admins: a.admins(), SettingsURL: a.settingsURL()}
+	config := web.Config{Rules: a.rules, AllowedOrigins: a.allowedOrigins(), Admins: a.admins(), SettingsURL: a.settingsURL(), PublicURL: a.config.PublicURL()}
+	config.UsersMaySend, config.MaxTokenAge = a.config.Auth.UsersMaySend, a.config.Auth.Tokens.MaxAge
+	if config.Senders, err = signalbox.NewSenderPolicy(a.config.Auth.Senders); err != nil {
+		return exitWith(exitUsage, fmt.Errorf("auth.senders: %w", err))
+	}
+	config.TLS, config.TrustedProxies = a.tls, a.config.TrustedProxies
+	config.MaxConnectionsPerAddress, config.ManyClients = a.config.Connections.PerAddress, thisMachine()
 	if a.config.Auth.Guest.Enabled {
 		config.Guest = &web.Guest{
 			User: a.config.Auth.Guest.User, Hosts: a.config.Auth.Guest.Hosts, Ownership: a.directory,
 		}
 	}
+	page, err := ui.New(ui.Config{AppURL: a.config.App.BaseURL})
+	if err != nil {
+		return err
+	}
 	a.server, err = web.New(web.Deps{
+		Page:  page,
 		Inbox: a.store, Submitter: a.pipeline, Signaler: signaler, Trace: a.store,
 		Settings: a.store, Policy: a.settings, Schedules: a.schedules,
 		Unsubscribe: a.readUnsubscribe(),
+		Directory:   a.directory, Takers: a.pipeline.Takers,
 		DeadLetters: a.store, Status: a.status,
+		Tokens:        a.store,
+		Instances:     func() int { return int(a.instances.Load()) },
 		Authenticator: authenticators,
+		Login:         a.login,
 		PluginKeys:    a.pluginKeys(),
 		Signals: func(user func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 			return a.hub.Handler(user)
@@ -279,7 +304,8 @@ func (a *app) run(ctx context.Context, ln net.Listener, ready func()) error {
 	return errors.Join(group.Wait(), err)
 }
 
-// countInstances keeps count of the instances, which share the limits of channels.
+// countInstances keeps count of the instances, which share the limits of channels
+// and the rates of senders.
 func (a *app) countInstances(ctx context.Context) {
 	const every = 10 * time.Second
 	timer := time.NewTimer(0)
@@ -307,6 +333,9 @@ func (a *app) close() error { return a.lifecycle.stop(a.config.Shutdown.Timeout)
 // only come back while it is in the queue, which consumers keep short.
 const onceKeysAge = 30 * 24 * time.Hour
 
+// endedTokensAge is how long API tokens are listed that expired or were revoked.
+const endedTokensAge = 30 * 24 * time.Hour
+
 // housekeeping removes what has expired: notifications once a day, claims once
 // an hour. Several instances doing so at once do no harm.
 func (a *app) housekeeping(ctx context.Context) {
@@ -330,12 +359,14 @@ func (a *app) housekeeping(ctx context.Context) {
 		case <-timer.C:
 			timer.Reset(time.Hour)
 		}
+		sweep("sessions", a.store.DeleteSessions, 0)
 		sweep("idempotency keys", a.store.DeleteClaims, signalbox.IdempotencyWindow)
 		sweep("marks of processed messages", a.store.DeleteOnceKeys, onceKeysAge)
 		if hour%24 != 0 {
 			continue
 		}
 		sweep("traces", a.store.DeleteTrace, a.config.Notifications.Trace.Retention)
+		sweep("API tokens", a.store.DeleteTokens, endedTokensAge)
 		sweep("digests", a.store.DeleteDigests, a.config.Notifications.Trace.Retention)
 		if age := a.config.Notifications.Retention; age > 0 {
 			sweep("notifications", a.store.DeleteExpired, age)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/signalbox/signalbox/configs"
 	"github.com/signalbox/signalbox/web/auth"
+	"github.com/signalbox/signalbox/web/auth/apitoken"
 	"github.com/signalbox/signalbox/web/auth/backstage"
 )
 
@@ -25,7 +26,11 @@ func (a *app) wireIssuer() (err error) {
 // authenticators are all that know credentials, in the order in which they are
 // asked: as Backstage does, plugins before users before outside services.
 func (a *app) authenticators() (auth.Chain, error) {
-	var chain auth.Chain
+	// These look at the issuer of a token, and at headers and cookies of their own.
+	chain, err := a.identityAuthenticators()
+	if err != nil {
+		return nil, err
+	}
 	plugins, err := a.backstageAuthenticators()
 	if err != nil {
 		return nil, err
@@ -39,7 +44,12 @@ func (a *app) authenticators() (auth.Chain, error) {
 	if err != nil {
 		return nil, exitWith(exitUsage, err)
 	}
-	chain = append(chain, static)
+	made, err := apitoken.New(a.store, apitoken.Config{Ownership: a.directory, Logger: a.log})
+	if err != nil {
+		return nil, err
+	}
+	// Behind the static ones, which the operator may have given the same prefix.
+	chain = append(chain, static, made)
 	external, err := a.externalAuthenticators()
 	if err != nil {
 		return nil, err

@@ -95,6 +95,9 @@ and names every problem with its place. Exit code 2 means that there are some.`,
 			if err := checkFiles(config.Directory, c.ErrOrStderr()); err != nil {
 				return err
 			}
+			if _, err := tlsConfig(config.TLS, newLogger(config.Log, c.ErrOrStderr())); err != nil {
+				return err
+			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "The configuration is valid.\n\n  listen     %s\n  data       %s\n  database   %s\n  guest mode %s\n  services   %s\n  Backstage  %s\n  public URL %s\n  directory  %s\n  retention  %s\n",
 				config.Listen, config.Data, config.Database, onOff(config.Auth.Guest.Enabled),
 				servicesText(config.Backend.Auth), backstageText(config), cmp.Or(config.PublicURL(), "not known"),

@@ -101,7 +101,7 @@ type running struct {
 	code           chan int
 }
 
-var apiLine = regexp.MustCompile(`API +(http://\S+)/api/notifications\n`)
+var apiLine = regexp.MustCompile(`API +(https?://\S+)/api/notifications\n`)
 
 // serve runs "serve" with arguments until the test ends, and waits until it has
 // greeted.

@@ -79,8 +79,8 @@ func (a *app) greet(out io.Writer, address net.Addr) {
 
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nSignalbox %s is running.\n\n", Version())
-	fmt.Fprintf(&b, "  API        http://%s/api/notifications\n", at)
-	fmt.Fprintf(&b, "  WebSocket  ws://%s/api/signals\n", at)
+	fmt.Fprintf(&b, "  API        %s://%s/api/notifications\n", scheme(a.config.TLS, "http"), at)
+	fmt.Fprintf(&b, "  WebSocket  %s://%s/api/signals\n", scheme(a.config.TLS, "ws"), at)
 	fmt.Fprintf(&b, "  Database   %s\n", a.config.Database)
 	fmt.Fprintf(&b, "  Directory  %s\n", directoryText(a.config))
 	if a.config.Auth.Guest.Enabled {
@@ -91,13 +91,13 @@ func (a *app) greet(out io.Writer, address net.Addr) {
 		fmt.Fprintf(&b, `
 Send a first notification:
 
-  curl http://%[1]s/api/notifications \
+  curl %[4]s://%[1]s/api/notifications \
     -H "Authorization: Bearer $(cat %[2]s)" \
     -H "Content-Type: application/json" \
     -d '{"recipients":{"type":"entity","entityRef":%[3]q},"payload":{"title":"Hello, Signalbox"}}'
-`, at, shellQuote(a.senderTokenPath), a.firstRecipient())
+`, at, shellQuote(a.senderTokenPath), a.firstRecipient(), scheme(a.config.TLS, "http"))
 		if a.config.Auth.Guest.Enabled {
-			fmt.Fprintf(&b, "\nAnd read it:\n\n  curl http://%s/api/notifications\n", at)
+			fmt.Fprintf(&b, "\nAnd read it:\n\n  curl %s://%s/api/notifications\n", scheme(a.config.TLS, "http"), at)
 		}
 	}
 	fmt.Fprintln(&b)

@@ -211,6 +211,12 @@ const adminTimeout = 45 * time.Second
 // callAdmin makes a request of the admin API and returns the answer. A body is
 // sent as JSON.
 func (f *serverFlags) callAdmin(c *cobra.Command, method, path string, query url.Values, body any) ([]byte, error) {
+	return f.call(c, method, "/admin"+path, query, body, "; the token's subject is not in auth.admins of its configuration")
+}
+
+// call makes a request of the notifications API and returns the answer. hint is what
+// to add where the credentials are not enough.
+func (f *serverFlags) call(c *cobra.Command, method, path string, query url.Values, body any, hint string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), f.timeout)
 	defer cancel()
 	var encoded []byte
@@ -220,7 +226,7 @@ func (f *serverFlags) callAdmin(c *cobra.Command, method, path string, query url
 			return nil, err
 		}
 	}
-	request, err := f.newRequest(ctx, method, "/admin"+path, query, encoded)
+	request, err := f.newRequest(ctx, method, path, query, encoded)
 	if err != nil {
 		return nil, exitWith(exitUsage, err)
 	}
@@ -228,6 +234,6 @@ func (f *serverFlags) callAdmin(c *cobra.Command, method, path string, query url
 	if method != http.MethodGet {
 		interrupted = "interrupted: it may have been done, in full or in part"
 	}
-	_, answer, err := exchange(c.Context(), request, interrupted, "; the token's subject is not in auth.admins of its configuration")
+	_, answer, err := exchange(c.Context(), request, interrupted, hint)
 	return answer, err
 }

@@ -196,7 +196,7 @@ func (a *app) admins() []string {
 	if a.senderTokenPath != "" {
 		admins = append(admins, senderSubject)
 	}
-	if host, _, err := net.SplitHostPort(a.config.Listen); err == nil && isLoopback(host) && a.config.Auth.Guest.Enabled {
+	if host, _, err := net.SplitHostPort(a.config.Listen); err == nil && isLoopback(host) && len(a.config.TrustedProxies) == 0 && a.config.Auth.Guest.Enabled {
 		admins = append(admins, a.config.Auth.Guest.User)
 	}
 	return admins

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/signalbox/signalbox"
@@ -21,12 +22,19 @@ type Config struct {
 	// Defaults to the SQLite file signalbox.db in Data.
 	Database Database
 
-	Log       Log
-	Shutdown  Shutdown
-	Auth      Auth
-	CORS      CORS
-	Directory Directory
-	Pipeline  Pipeline
+	// TrustedProxies are the proxies in front whose X-Forwarded-For,
+	// X-Forwarded-Proto and X-Forwarded-Host are heeded ("trustedProxies"). Defaults
+	// to none.
+	TrustedProxies []netip.Prefix
+
+	Log         Log
+	Shutdown    Shutdown
+	TLS         TLS
+	Connections Connections
+	Auth        Auth
+	CORS        CORS
+	Directory   Directory
+	Pipeline    Pipeline
 
 	// The sections below are shared with Backstage's app-config.yaml.
 
@@ -79,6 +87,21 @@ type Auth struct {
 	// the operator's own machine, the local sender and the guest, are admins without
 	// being named. Defaults to none.
 	Admins []string
+	// Senders says what each sender may send ("auth.senders"), see
+	// [signalbox.NewSenderPolicy]. Defaults to none: services may send everything.
+	Senders []signalbox.SenderRule
+	// UsersMaySend lets users send to users and groups ("auth.usersMaySend").
+	// Defaults to false.
+	UsersMaySend bool
+	Tokens       AuthTokens
+	// OIDC is where users sign in to the page ("auth.oidc"). Defaults to nil: nowhere.
+	OIDC *AuthOIDC
+	// JWT are the issuers whose bearer tokens are accepted ("auth.jwt"). Defaults to
+	// none.
+	JWT []AuthJWT
+	// Proxy is a proxy that signs users in ("auth.proxy"). Defaults to nil: there is
+	// none.
+	Proxy *AuthProxy
 }
 
 // AuthBackstage names a Backstage installation.
@@ -93,7 +116,8 @@ type AuthBackstage struct {
 type Guest struct {
 	// Enabled turns guest mode on ("auth.guest.enabled"). When it is not set, it
 	// is on only where the server is out of the reach of others: Listen is a
-	// loopback address, and no base URL names a public host.
+	// loopback address, no base URL names a public host, and there are no
+	// TrustedProxies.
 	Enabled bool
 	// User is who a guest is ("auth.guest.user"), a user entity reference.
 	// Defaults to user:default/guest.
@@ -259,12 +283,13 @@ type Notifications struct {
 func Default() Config {
 	const data = "./signalbox-data"
 	return Config{
-		Listen:   "127.0.0.1:7080",
-		Data:     data,
-		Database: SQLiteIn(data),
-		Log:      Log{Level: slog.LevelInfo, Format: LogText},
-		Shutdown: Shutdown{Timeout: 20 * time.Second},
-		Auth:     Auth{Guest: Guest{Enabled: true, User: "user:default/guest"}},
+		Listen:      "127.0.0.1:7080",
+		Data:        data,
+		Database:    SQLiteIn(data),
+		Log:         Log{Level: slog.LevelInfo, Format: LogText},
+		Shutdown:    Shutdown{Timeout: 20 * time.Second},
+		Connections: Connections{PerAddress: 4096},
+		Auth:        Auth{Guest: Guest{Enabled: true, User: "user:default/guest"}, Tokens: AuthTokens{MaxAge: 365 * day}},
 		Directory: Directory{
 			Backstage:    DirectoryBackstage{CacheTTL: time.Minute, Timeout: 5 * time.Second},
 			UnknownUsers: DeliverUnknownUsers,

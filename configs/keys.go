@@ -49,6 +49,12 @@ func keys() []key {
 		{path: "auth.guest.hosts", read: list(strings.ToLower, func(c *Config) *[]string { return &c.Auth.Guest.Hosts })},
 		{path: "auth.backstage.baseUrl", read: value(asBaseURL, func(c *Config) *string { return &c.Auth.Backstage.BaseURL })},
 		{path: "auth.admins", read: list(strings.TrimSpace, func(c *Config) *[]string { return &c.Auth.Admins })},
+		{path: "auth.senders", structured: true, read: readSenders},
+		{path: "auth.usersMaySend", read: value(asBool, func(c *Config) *bool { return &c.Auth.UsersMaySend })},
+		{path: "auth.oidc", structured: true, read: readOIDC},
+		{path: "auth.jwt", structured: true, read: readJWT},
+		{path: "auth.proxy", structured: true, read: readProxy},
+		{path: "auth.tokens.maxAge", read: duration(func(c *Config) *time.Duration { return &c.Auth.Tokens.MaxAge })},
 
 		{path: "cors.origins", read: list(asOrigin, func(c *Config) *[]string { return &c.CORS.Origins })},
 
@@ -84,7 +90,7 @@ func keys() []key {
 		{path: "notifications.schedule.quietHours", structured: true, read: readQuietHours},
 		{path: "notifications.processors.email", structured: true, read: readEmail},
 		{path: "notifications.processors.slack", structured: true, read: readSlack},
-	}, directoryKeys()...)
+	}, append(networkKeys(), directoryKeys()...)...)
 }
 
 // value reads a scalar into a field.

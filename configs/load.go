@@ -216,7 +216,8 @@ func (r *reader) fillIn(c *Config) {
 	}
 	if unset("auth.guest.enabled") {
 		_, backstage := c.Backstage()
-		c.Auth.Guest.Enabled = !backstage && isLoopback(c.Listen) && isLocalURL(c.App.BaseURL) && isLocalURL(c.PublicURL())
+		c.Auth.Guest.Enabled = !backstage && !c.Auth.identifiesUsers() && isLoopback(c.Listen) && isLocalURL(c.App.BaseURL) && isLocalURL(c.PublicURL()) &&
+			len(c.TrustedProxies) == 0
 	}
 	if where, ok := c.Backstage(); ok && c.Directory.IsZero() {
 		c.Directory.Backstage.BaseURL = where.BaseURL

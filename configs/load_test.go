@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -58,7 +59,10 @@ func load(t *testing.T, sources Sources) (Config, []string, []string) {
 }
 
 // allow is comparing values that hide what they hold.
-var allow = cmp.AllowUnexported(Database{}, Secret{})
+var allow = cmp.Options{
+	cmp.AllowUnexported(Database{}, Secret{}),
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+}
 
 func TestLoad(t *testing.T) {
 	const token = "a-long-token"
@@ -112,6 +116,9 @@ notifications:
     timeZone: Europe/Berlin
     digest: {every: daily, at: "07:30", below: high}
     quietHours: {from: "22:00", to: "07:00"}
+tls: {cert: " /etc/cert.pem", key: /etc/key.pem}
+trustedProxies: [10.0.0.0/8, "192.0.2.1", "fd00::/8"]
+connections: {perAddress: 100}
 `},
 			want: func(c *Config) {
 				*c = Config{
@@ -120,8 +127,13 @@ notifications:
 					Database: Database{dialect: Postgres, url: NewSecret("postgres://u:p@h/db")},
 					Log:      Log{Level: slog.LevelWarn, Format: LogJSON},
 					Shutdown: Shutdown{Timeout: 5 * time.Second},
-					Auth:     Auth{Guest: Guest{Enabled: true, User: "user:default/jane", Hosts: []string{"dev.example.com", "10.0.0.1"}}, Admins: []string{"ops-bot", "group:default/Ops"}},
-					CORS:     CORS{Origins: []string{"https://a.example.com", "http://localhost:3000"}},
+					TLS:      TLS{Cert: "/etc/cert.pem", Key: "/etc/key.pem"},
+					TrustedProxies: []netip.Prefix{
+						netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("fd00::/8"),
+					},
+					Connections: Connections{PerAddress: 100},
+					Auth:        Auth{Guest: Guest{Enabled: true, User: "user:default/jane", Hosts: []string{"dev.example.com", "10.0.0.1"}}, Admins: []string{"ops-bot", "group:default/Ops"}, Tokens: Default().Auth.Tokens},
+					CORS:        CORS{Origins: []string{"https://a.example.com", "http://localhost:3000"}},
 					Directory: Directory{
 						Files:        []string{"/etc/org/*.yaml"},
 						Backstage:    DirectoryBackstage{BaseURL: "https://b.example.com", Token: NewSecret("catalog-token"), CacheTTL: 2 * time.Minute, Timeout: 3 * time.Second},
@@ -606,16 +618,18 @@ func TestAdviceIsValid(t *testing.T) {
 		t.Fatalf("got %q, want one problem", problems)
 	}
 	advice := problems[0]
-	from, to := strings.Index(advice, "    backend:"), strings.Index(advice, "  or, for")
-	if from < 0 || to < 0 {
-		t.Fatalf("no YAML in %s", advice)
-	}
-	_, warnings, problems := load(t, Sources{
-		Files: write(t, advice[from:to]), Environ: []string{"CI_TOKEN=long-enough"},
-		Overrides: []Override{{Key: "listen", Value: ":1"}},
-	})
-	if problems != nil || warnings != nil {
-		t.Errorf("the advice leads to %q, %q", problems, warnings)
+	for _, part := range [][2]string{{"    backend:", "  or a login"}, {"    publicUrl:", "  or, for"}} {
+		from, to := strings.Index(advice, part[0]), strings.Index(advice, part[1])
+		if from < 0 || to < 0 {
+			t.Fatalf("no YAML in %s", advice)
+		}
+		_, warnings, problems := load(t, Sources{
+			Files: write(t, advice[from:to]), Environ: []string{"CI_TOKEN=long-enough", "OIDC_CLIENT_SECRET=x"},
+			Overrides: []Override{{Key: "listen", Value: ":1"}},
+		})
+		if problems != nil || warnings != nil {
+			t.Errorf("the advice leads to %q, %q", problems, warnings)
+		}
 	}
 }
 
@@ -758,7 +772,7 @@ func TestExampleFile(t *testing.T) {
 	if len(found) > 0 {
 		t.Fatalf("with everything: %v\n%s", found, all)
 	}
-	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x", "BACKSTAGE_SECRET=MDEyMzQ1Njc4OWFiY2RlZg==", "SMTP_PASSWORD=x", "UNSUBSCRIBE_KEY=" + strings.Repeat("x", 32), "SLACK_TOKEN=xoxb-x"}})
+	_, warnings, problems = load(t, Sources{Files: write(t, all), Environ: []string{"CI_TOKEN=long-enough", "OIDC_CLIENT_SECRET=x", "DB_PASSWORD=x", "BACKSTAGE_TOKEN=x", "BACKSTAGE_SECRET=MDEyMzQ1Njc4OWFiY2RlZg==", "SMTP_PASSWORD=x", "UNSUBSCRIBE_KEY=" + strings.Repeat("x", 32), "SLACK_TOKEN=xoxb-x"}})
 	if problems != nil || warnings != nil {
 		t.Errorf("with everything: problems %q, warnings %q", problems, warnings)
 	}

@@ -43,6 +43,15 @@ func (c Config) closedToAll() (Problem, bool) {
             options:
               token: ${CI_TOKEN}
               subject: ci
+  or a login for people (or auth.jwt, auth.proxy; see docs/authentication.md):
+    publicUrl: https://signalbox.example.com
+    auth:
+      oidc:
+        issuer: https://id.example.com
+        clientId: signalbox
+        clientSecret: ${OIDC_CLIENT_SECRET}
+        user:
+          claim: preferred_username
   or, for development only, let in everyone who can reach it (auth.guest.enabled: true,
   or SIGNALBOX_AUTH_GUEST_ENABLED=true), or listen on 127.0.0.1 only`}, true
 }
@@ -51,7 +60,7 @@ func (c Config) closedToAll() (Problem, bool) {
 func (c Config) knowsSomebody() bool {
 	external := c.Backend.Auth
 	_, backstage := c.Backstage()
-	return backstage || len(external.StaticTokens)+len(external.JWKS)+len(external.LegacyKeys) > 0
+	return backstage || c.Auth.identifiesUsers() || len(external.StaticTokens)+len(external.JWKS)+len(external.LegacyKeys) > 0
 }
 
 // checks collects problems.
@@ -103,6 +112,7 @@ func (c Config) invalid() []Problem {
 		found.add("log.format", "must be one of text, json")
 	}
 	found.lasting("shutdown.timeout", c.Shutdown.Timeout, time.Second, time.Hour)
+	c.invalidNetwork(&found)
 
 	c.Auth.Guest.invalid(&found)
 	for i, admin := range c.Auth.Admins {
@@ -110,6 +120,11 @@ func (c Config) invalid() []Problem {
 			found.add(fmt.Sprintf("auth.admins[%d]", i), "must be the subject of a service token, or a reference such as user:default/jane or group:default/ops")
 		}
 	}
+	if _, err := signalbox.NewSenderPolicy(c.Auth.Senders); err != nil {
+		found.add("auth.senders", err.Error())
+	}
+	c.invalidLogin(&found)
+	found.lasting("auth.tokens.maxAge", c.Auth.Tokens.MaxAge, time.Hour, 10*365*day)
 	for i, origin := range c.CORS.Origins {
 		found.check(fmt.Sprintf("cors.origins[%d]", i), checkOrigin(origin, c.Auth.Guest.Enabled))
 	}

@@ -30,6 +30,8 @@ type Deps struct {
 	Committer signalbox.Committer
 	// Deliveries keeps what is on its way to channels and processors.
 	Deliveries signalbox.DeliveryStore
+	// Snoozes tells which notifications are back.
+	Snoozes signalbox.Snoozes
 	// Instances returns how many instances share the limits of channels; nil means
 	// one.
 	Instances func() int
@@ -261,6 +263,7 @@ func (p *Pipeline) route() {
 	add(TopicRetry, p.config.RetryConsumers, func(ctx context.Context, msg *message.Message) error {
 		return p.handle(ctx, msg, TopicRetry, p.config.ProcessorTimeout)
 	})
+	add(signalbox.TopicWake, 1, p.wake)
 	for _, c := range p.engine.Consumers() {
 		add(c.Topic, c.Concurrency, func(ctx context.Context, msg *message.Message) error {
 			return c.Handle(ctx, msg.Payload, signalbox.Lease{Position: p.deps.Position(msg), Count: p.deps.Leases(msg)})

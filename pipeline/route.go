@@ -57,6 +57,13 @@ func takes(c channels.Channel, audience signalbox.Audience, named bool) bool {
 	return audience.IsUser() || audience == signalbox.Everyone
 }
 
+// Takers returns the channels that want what is for an audience; named says whether a
+// request named it as a recipient. [signalbox.ChannelWeb] is among those of users and
+// of everyone. It may be called concurrently.
+func (p *Pipeline) Takers(audience signalbox.Audience, named bool) []string {
+	return newTakers(p.deps.Channels).of(audience, named)
+}
+
 // routeUsers makes the notifications of an item's users.
 func (p *Pipeline) routeUsers(item *signalbox.Item) []signalbox.Routed {
 	takers := newTakers(p.deps.Channels)

@@ -10,20 +10,36 @@ import (
 )
 
 // tallyQuery counts an inbox without looking at it: own rows in all and unread,
-// broadcasts in all and those that the user has read in their current revision.
-// max picks the one row there can be.
+// broadcasts in all and those that the user has read in their current revision, and
+// own rows and broadcasts that are snoozed, which count as unread in the others. max
+// picks the one row there can be.
 const tallyQuery = `SELECT
-	coalesce(max(CASE WHEN user_ref = $1 THEN total END), 0),
-	coalesce(max(CASE WHEN user_ref = $1 THEN unread END), 0),
-	coalesce(max(CASE WHEN user_ref = '' THEN total END), 0),
-	(SELECT count(*) FROM broadcast_flags AS f JOIN broadcasts AS b ON b.id = f.broadcast_id
-	 WHERE f.user_ref = $1 AND f.read_revision >= b.revision)
-FROM inbox_counts WHERE user_ref IN ($1, '')`
+	coalesce(max(CASE WHEN c.user_ref = $1 THEN c.total END), 0),
+	coalesce(max(CASE WHEN c.user_ref = $1 THEN c.unread END), 0),
+	coalesce(max(CASE WHEN c.user_ref = '' THEN c.total END), 0),
+	coalesce(max(flags.read), 0), coalesce(max(own.snoozed), 0) + coalesce(max(flags.snoozed), 0)
+FROM inbox_counts AS c,
+	(SELECT count(*) AS snoozed FROM notifications WHERE user_ref = $1 AND snoozed_until > $2 AND snoozed_until < $3) AS own,
+	(SELECT count(CASE WHEN f.read_revision >= b.revision THEN 1 END) AS read,
+		count(CASE WHEN f.snoozed_until > $2 AND f.snoozed_revision >= b.revision THEN 1 END) AS snoozed
+	 FROM broadcast_flags AS f JOIN broadcasts AS b ON b.id = f.broadcast_id WHERE f.user_ref = $1) AS flags
+WHERE c.user_ref IN ($1, '')`
 
-// savedQuery counts saved rows by the partial index and the user's flags.
+// savedQuery counts saved rows by the partial index and the user's flags, without
+// those that are snoozed.
 const savedQuery = `SELECT
-	(SELECT count(*) FROM notifications WHERE user_ref = $1 AND saved IS NOT NULL) +
-	(SELECT count(*) FROM broadcast_flags WHERE user_ref = $1 AND saved IS NOT NULL)`
+	(SELECT count(*) FROM notifications WHERE user_ref = $1 AND saved IS NOT NULL) -
+	(SELECT count(*) FROM notifications WHERE user_ref = $1 AND snoozed_until > $2 AND snoozed_until < $3 AND saved IS NOT NULL) +
+	(SELECT count(*) FROM broadcast_flags AS f JOIN broadcasts AS b ON b.id = f.broadcast_id
+	 WHERE f.user_ref = $1 AND f.saved IS NOT NULL AND (f.snoozed_until IS NULL OR f.snoozed_until <= $2 OR f.snoozed_revision < b.revision))`
+
+// tallyArgs are the arguments of these queries: what is snoozed is so until a time
+// between the last two. No snooze is as long as the upper bound says, but from a
+// range PostgreSQL sees that these are few rows; else it would plan anew each time.
+func (s *Store) tallyArgs(user string) []any {
+	now := s.now()
+	return []any{user, s.db.Dialect.TimeArg(now), s.db.Dialect.TimeArg(now.Add(2 * signalbox.MaxSnooze))}
+}
 
 // Status implements [signalbox.Inbox].
 func (s *Store) Status(ctx context.Context, user string) (signalbox.Status, error) {
@@ -33,22 +49,23 @@ func (s *Store) Status(ctx context.Context, user string) (signalbox.Status, erro
 	if !storable(user) {
 		return signalbox.Status{}, nil
 	}
-	var total, unread, broadcasts, readBroadcasts int
-	rows, err := s.read.query(ctx, tallyQuery, user)
+	var total, unread, broadcasts, readBroadcasts, snoozed int
+	rows, err := s.read.query(ctx, tallyQuery, s.tallyArgs(user)...)
 	err = each(rows, err, func(rows *sql.Rows) error {
-		return rows.Scan(&total, &unread, &broadcasts, &readBroadcasts)
+		return rows.Scan(&total, &unread, &broadcasts, &readBroadcasts, &snoozed)
 	})
 	if err != nil {
 		return signalbox.Status{}, fmt.Errorf("storage: status: %w", database.Classify(err))
 	}
 	return signalbox.Status{
-		Unread: unread + broadcasts - readBroadcasts,
-		Read:   total - unread + readBroadcasts,
+		Unread:  unread + broadcasts - readBroadcasts - snoozed,
+		Read:    total - unread + readBroadcasts,
+		Snoozed: snoozed,
 	}, nil
 }
 
-// Count implements [signalbox.Inbox]. Without a filter, and with only Read or
-// only Saved=true, it does not look at the inbox.
+// Count implements [signalbox.Inbox]. Without a filter, and with only Read, only
+// Saved=true or only Snoozed, it does not look at the inbox.
 func (s *Store) Count(ctx context.Context, user string, filter signalbox.Filter) (int, error) {
 	if user == "" {
 		return 0, errNoUser
@@ -56,8 +73,8 @@ func (s *Store) Count(ctx context.Context, user string, filter signalbox.Filter)
 	if selectsNothing(filter) || !storable(user) {
 		return 0, nil
 	}
-	withoutRead, withoutSaved := filter, filter
-	withoutRead.Read, withoutSaved.Saved = nil, nil
+	withoutRead, withoutSaved, withoutSnoozed := filter, filter, filter
+	withoutRead.Read, withoutSaved.Saved, withoutSnoozed.Snoozed = nil, nil, false
 	switch {
 	case withoutRead.IsZero():
 		status, err := s.Status(ctx, user)
@@ -72,12 +89,15 @@ func (s *Store) Count(ctx context.Context, user string, filter signalbox.Filter)
 		default:
 			return status.Unread, nil
 		}
+	case withoutSnoozed.IsZero():
+		status, err := s.Status(ctx, user)
+		return status.Snoozed, err
 	case withoutSaved.IsZero() && *filter.Saved:
-		return s.count(ctx, savedQuery, user)
+		return s.count(ctx, savedQuery, s.tallyArgs(user)...)
 	}
-	q := s.newStatement(user)
-	q.write("SELECT (SELECT count(*) FROM ", ownRows.from, " WHERE ", q.condition(ownRows, filter),
-		") + (SELECT count(*) FROM ", broadcastRows.from, " WHERE ", q.condition(broadcastRows, filter), ")")
+	q, now := s.newStatement(user), s.now()
+	q.write("SELECT (SELECT count(*) FROM ", ownRows.from, " WHERE ", q.condition(ownRows, filter, now),
+		") + (SELECT count(*) FROM ", broadcastRows.from, " WHERE ", q.condition(broadcastRows, filter, now), ")")
 	return s.count(ctx, q.String(), q.args...)
 }
 

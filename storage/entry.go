@@ -123,7 +123,7 @@ func entryOf(n signalbox.Notification) (*entry, error) {
 	// As the row will be read.
 	n.Payload.Severity = signalbox.SeverityFromRank(n.Payload.Severity.Rank())
 	n.Created, n.Updated = storedTime(n.Created), storedTime(n.Updated)
-	n.Read, n.Saved = time.Time{}, time.Time{}
+	n.Read, n.Saved, n.SnoozedUntil, n.Woken = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	e.notification = n
 	return e, nil
 }

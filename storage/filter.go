@@ -46,15 +46,21 @@ func (s *statement) write(parts ...string) {
 	}
 }
 
-// source is one of the two tables that an inbox is made of.
+// source is one of the tables that an inbox is made of.
 type source struct {
 	// from is what follows FROM; $1 is the user.
 	from string
 	// where restricts it to the user's rows.
 	where string
-	// isRead and isSaved are conditions, notRead and notSaved their opposites.
+	// isRead and isSaved are conditions, notRead and notSaved their opposites. What
+	// is snoozed is never read.
 	isRead, notRead, isSaved, notSaved string
-	// columns are contentColumns followed by user_ref, read and saved.
+	// snooze is when the last snooze of the current revision ends or ended; arrived
+	// is what lists are ordered by.
+	snooze, arrived string
+	// snoozed and awake are conditions, each other's opposites, with %s for now.
+	snoozed, awake string
+	// columns are those of rowColumns and revised, which is arrived.
 	columns string
 }
 
@@ -64,24 +70,54 @@ var (
 		// Spelled as the partial indexes are.
 		isRead: "n.read IS NOT NULL", notRead: "n.read IS NULL",
 		isSaved: "n.saved IS NOT NULL", notSaved: "n.saved IS NULL",
-		columns: contentColumns + `, user_ref, read, saved`,
+		snooze: "n.snoozed_until", arrived: "n.revised",
+		snoozed: "n.snoozed_until > %s", awake: "(n.snoozed_until IS NULL OR n.snoozed_until <= %s)",
+		columns: rowColumns + ", revised",
 	}
-	// A read mark counts only for the revision that it was made on.
-	broadcastRows = source{
-		from:   "broadcasts AS n LEFT JOIN broadcast_flags AS f ON f.user_ref = $1 AND f.broadcast_id = n.id",
-		where:  "1 = 1",
-		isRead: "(f.read IS NOT NULL AND f.read_revision >= n.revision)", notRead: "(f.read IS NULL OR f.read_revision < n.revision)",
-		isSaved: "f.saved IS NOT NULL", notSaved: "f.saved IS NULL",
-		columns: contentColumns + `, '' AS user_ref,
-	CASE WHEN f.read_revision >= n.revision THEN f.read END AS read, f.saved AS saved`,
-	}
+	// The marks of a broadcast count only for the revision that they were made on.
+	broadcastRows = broadcasts(
+		"broadcasts AS n LEFT JOIN broadcast_flags AS f ON f.user_ref = $1 AND f.broadcast_id = n.id", "1 = 1",
+		"CASE WHEN f.snoozed_revision >= n.revision THEN f.snoozed_until END",
+		"CASE WHEN f.snoozed_revision >= n.revision THEN f.snoozed_until ELSE n.revised END")
+
+	// A list reads broadcasts as two sources, so that each is in the order of an
+	// index: those in the place that they have for everyone, and those that a snooze
+	// of the user moved, which are few.
+	unmovedBroadcasts = broadcasts(broadcastRows.from,
+		"(f.snoozed_revision IS NULL OR f.snoozed_revision < n.revision)", broadcastRows.snooze, "n.revised")
+	movedBroadcasts = broadcasts("broadcast_flags AS f JOIN broadcasts AS n ON n.id = f.broadcast_id",
+		"f.user_ref = $1 AND f.snoozed_revision >= n.revision AND f.snoozed_until IS NOT NULL", "f.snoozed_until", "f.snoozed_until")
 )
 
-// condition returns what follows WHERE for the rows of src that filter selects.
+// broadcasts returns a source of broadcasts n with the user's flags f.
+func broadcasts(from, where, snooze, arrived string) source {
+	return source{
+		from: from, where: where, snooze: snooze, arrived: arrived,
+		isRead: "(f.read IS NOT NULL AND f.read_revision >= n.revision)", notRead: "(f.read IS NULL OR f.read_revision < n.revision)",
+		isSaved: "f.saved IS NOT NULL", notSaved: "f.saved IS NULL",
+		snoozed: "(f.snoozed_until > %s AND f.snoozed_revision >= n.revision)",
+		awake:   "(f.snoozed_until IS NULL OR f.snoozed_until <= %s OR f.snoozed_revision < n.revision)",
+		columns: contentColumns + `, '' AS user_ref,
+	CASE WHEN f.read_revision >= n.revision THEN f.read END AS read, f.saved AS saved, ` + snooze + " AS snoozed_until, " + arrived + " AS revised",
+	}
+}
+
+// at adds a time to a condition with %s for it.
+func (s *statement) at(condition string, now time.Time) string {
+	return strings.Replace(condition, "%s", s.timeArg(now), 1)
+}
+
+// condition returns what follows WHERE for the rows of src that filter selects now.
 // The filter must be one that selectsNothing does not know.
-func (s *statement) condition(src source, filter signalbox.Filter) string {
+func (s *statement) condition(src source, filter signalbox.Filter, now time.Time) string {
 	terms := []string{src.where}
 	add := func(parts ...string) { terms = append(terms, strings.Join(parts, "")) }
+	switch {
+	case filter.Snoozed:
+		add(s.at(src.snoozed, now))
+	case len(filter.IDs) == 0:
+		add(s.at(src.awake, now))
+	}
 	if len(filter.IDs) > 0 {
 		add(anyUUID(s.dialect, "n.id", s.arg(listArg(s.dialect, uuidsOf(filter.IDs)))))
 	}
@@ -98,7 +134,7 @@ func (s *statement) condition(src source, filter signalbox.Filter) string {
 		add(pick(*filter.Saved, src.isSaved, src.notSaved))
 	}
 	if !filter.CreatedAfter.IsZero() {
-		add("n.revised >= ", s.timeArg(filter.CreatedAfter))
+		add(src.arrived, " >= ", s.timeArg(filter.CreatedAfter))
 	}
 	if filter.MinimumSeverity != "" {
 		add("n.severity >= ", s.arg(filter.MinimumSeverity.Rank()))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/signalbox/signalbox"
@@ -29,35 +30,40 @@ func (s *Store) List(ctx context.Context, user string, filter signalbox.Filter, 
 	}
 
 	// Each source is an ordered index scan of its own, cut where the page ends;
-	// the outer query merges two short lists.
+	// the outer query merges short lists.
+	now := s.now()
 	q := s.newStatement(user)
 	orderBy := q.orderBy(order)
 	reach := ""
 	if page.HasLimit {
-		reach = " LIMIT " + q.arg(saturatedSum(page.Offset, page.Limit))
+		reach = " LIMIT " + q.limit(saturatedSum(page.Offset, page.Limit))
 	}
 	q.write("SELECT ", rowColumns, " FROM (")
-	for i, src := range []source{ownRows, broadcastRows} {
+	for i, src := range []source{ownRows, unmovedBroadcasts, movedBroadcasts} {
 		if i > 0 {
 			q.write(" UNION ALL ")
 		}
-		where := q.condition(src, filter)
+		where := q.condition(src, filter, now)
 		if page.After != nil {
 			// The two columns in one comparison are one range of the index.
-			where += " AND (n.revised, n.id) < (" + q.timeArg(page.After.Revised) + ", " + q.cursorID(page.After.ID) + ")"
+			where += " AND (" + src.arrived + ", n.id) < (" + q.timeArg(page.After.Arrived) + ", " + q.cursorID(page.After.ID) + ")"
 		}
-		q.write("SELECT * FROM (SELECT ", src.columns, ", revised FROM ", src.from,
+		q.write("SELECT * FROM (SELECT ", src.columns, " FROM ", src.from,
 			" WHERE ", where, " ORDER BY ", orderBy, reach, ") AS part", fmt.Sprint(i))
 	}
 	q.write(") AS inbox ORDER BY ", orderBy)
 	switch {
 	case page.HasLimit:
-		q.write(" LIMIT ", q.arg(page.Limit), " OFFSET ", q.arg(page.Offset))
+		q.write(" LIMIT ", q.limit(page.Limit))
+		if page.Offset > 0 {
+			q.write(" OFFSET ", q.arg(page.Offset))
+		}
 	case page.Offset > 0:
 		// SQLite knows OFFSET only behind LIMIT.
 		q.write(" LIMIT ", q.arg(int64(math.MaxInt64)), " OFFSET ", q.arg(page.Offset))
 	}
-	list, err := scanNotifications(s.read.query(ctx, q.String(), q.args...))
+	rows, err := s.read.query(ctx, q.String(), q.args...)
+	list, err := scanNotifications(now, rows, err)
 	if err != nil {
 		return nil, fmt.Errorf("storage: list: %w", database.Classify(err))
 	}
@@ -74,13 +80,13 @@ func orderOf(page signalbox.Page) ([]signalbox.Order, error) {
 		if len(page.Order) > 0 || page.Offset > 0 {
 			return nil, signalbox.Errorf(signalbox.CodeInput, "a cursor goes only with the default order and without an offset")
 		}
-		if _, ok := canonicalUUID(page.After.ID); !ok || page.After.Revised.IsZero() {
+		if _, ok := canonicalUUID(page.After.ID); !ok || page.After.Arrived.IsZero() {
 			return nil, signalbox.Errorf(signalbox.CodeInput, "invalid cursor")
 		}
 	}
 	if len(page.Order) == 0 {
 		return []signalbox.Order{
-			{Field: signalbox.OrderRevised, Descending: true},
+			{Field: signalbox.OrderArrived, Descending: true},
 			{Field: signalbox.OrderID, Descending: true},
 		}, nil
 	}
@@ -110,7 +116,7 @@ type orderColumn struct {
 }
 
 var orderColumns = map[signalbox.OrderField]orderColumn{
-	signalbox.OrderRevised:  {"revised", false},
+	signalbox.OrderArrived:  {"revised", false},
 	signalbox.OrderUpdated:  {"updated", true},
 	signalbox.OrderRead:     {"read", true},
 	signalbox.OrderSaved:    {"saved", true},
@@ -142,6 +148,16 @@ func (s *statement) orderBy(order []signalbox.Order) string {
 func (s *statement) cursorID(id string) string {
 	id, _ = canonicalUUID(id)
 	return s.arg(id)
+}
+
+// limit is how many rows to return. For a page PostgreSQL gets it in the text: it
+// takes a parameter for a tenth of the table, and then plans every page anew.
+func (s *statement) limit(n int) string {
+	const page = 1001
+	if s.dialect == database.Postgres && n <= page {
+		return strconv.Itoa(n)
+	}
+	return s.arg(n)
 }
 
 // saturatedSum adds two numbers >= 0.
@@ -180,9 +196,9 @@ func (s *Store) Topics(ctx context.Context, user string, filter signalbox.Filter
 	if selectsNothing(filter) || !storable(user) {
 		return topics, nil
 	}
-	q := s.newStatement(user)
-	q.write("SELECT n.topic FROM ", ownRows.from, " WHERE ", q.condition(ownRows, filter), " AND n.topic IS NOT NULL",
-		" UNION SELECT n.topic FROM ", broadcastRows.from, " WHERE ", q.condition(broadcastRows, filter), " AND n.topic IS NOT NULL",
+	q, now := s.newStatement(user), s.now()
+	q.write("SELECT n.topic FROM ", ownRows.from, " WHERE ", q.condition(ownRows, filter, now), " AND n.topic IS NOT NULL",
+		" UNION SELECT n.topic FROM ", broadcastRows.from, " WHERE ", q.condition(broadcastRows, filter, now), " AND n.topic IS NOT NULL",
 		" ORDER BY 1")
 	rows, err := s.read.query(ctx, q.String(), q.args...)
 	err = each(rows, err, func(rows *sql.Rows) error {

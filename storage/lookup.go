@@ -32,10 +32,11 @@ func (s *Store) lookUp(ctx context.Context, q queryer, entries []*entry, found f
 		if len(ids) == 0 {
 			continue
 		}
-		columns := pick(broadcast, prefixed(contentColumns)+", '', NULL, NULL", prefixed(rowColumns))
+		columns := pick(broadcast, prefixed(contentColumns)+", '', NULL, NULL, NULL", prefixed(rowColumns))
 		from := " FROM " + tableOf(kind{broadcast: broadcast}) + " AS n"
-		stored, err := scanNotifications(q.QueryContext(ctx,
-			"SELECT "+columns+from+" WHERE "+anyUUID(s.db.Dialect, "n.id", "$1"), listArg(s.db.Dialect, ids)))
+		rows, err := q.QueryContext(ctx,
+			"SELECT "+columns+from+" WHERE "+anyUUID(s.db.Dialect, "n.id", "$1"), listArg(s.db.Dialect, ids))
+		stored, err := scanNotifications(s.now(), rows, err)
 		if err != nil {
 			return wrap("look up", err)
 		}
@@ -47,7 +48,8 @@ func (s *Store) lookUp(ctx context.Context, q queryer, entries []*entry, found f
 		}
 		// Behind the identifiers, so that the row of the scope wins.
 		join := " JOIN " + s.places() + " ON n.origin = r.origin AND n.scope = r.scope" + pick(broadcast, "", " AND n.user_ref = r.user_ref")
-		stored, err = scanNotifications(q.QueryContext(ctx, "SELECT "+columns+from+join, s.placesArgs(users, origins, scopes)...))
+		rows, err = q.QueryContext(ctx, "SELECT "+columns+from+join, s.placesArgs(users, origins, scopes)...)
+		stored, err = scanNotifications(s.now(), rows, err)
 		if err != nil {
 			return wrap("look up", err)
 		}

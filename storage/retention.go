@@ -18,8 +18,9 @@ const expirySlack = time.Hour
 // caller does not say.
 const defaultDeleteBatch = 1000
 
-// DeleteExpired deletes the notifications and broadcasts whose current revision
-// is older than before, and returns how many they were. Every transaction looks
+// DeleteExpired deletes the notifications and broadcasts that arrived before a time
+// (see [signalbox.Notification.Arrived]), and returns how many they were. A broadcast
+// lives as long as it does for the user who snoozed it longest. Every transaction looks
 // at no more than batch rows (1,000 if batch is not positive), so it holds no
 // lock for long; what was deleted before an error or the end of ctx stays so.
 //
@@ -97,6 +98,10 @@ func (s *Store) deleteRows(ctx context.Context, table string, found expired, bef
 			return err
 		}
 		query := "DELETE FROM " + table + " WHERE " + anyUUID(s.db.Dialect, "id", "$1") + " AND revised < $2" //nolint:gosec // two constant names
+		if table == "broadcasts" {
+			query += " AND NOT EXISTS (SELECT 1 FROM broadcast_flags AS f WHERE f.broadcast_id = broadcasts.id" +
+				" AND f.snoozed_until >= $2 AND f.snoozed_revision >= broadcasts.revision)"
+		}
 		result, err := tx.ExecContext(ctx, query,
 			listArg(s.db.Dialect, found.ids), s.db.Dialect.TimeArg(before))
 		if err != nil {

@@ -4,32 +4,41 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/storage/database"
 )
 
 // contentColumns are those that notifications and broadcasts share, in the order
-// in which scanNotification reads them; user_ref, read and saved follow.
+// in which scanNotification reads them.
 const contentColumns = `id, origin, scope, topic, severity, created, updated, revision, request_id,
 	title, description, link, icon, additional_links, metadata`
 
 // rowColumns are the columns of a row as scanNotification reads it.
-const rowColumns = contentColumns + `, user_ref, read, saved`
+const rowColumns = contentColumns + `, user_ref, read, saved, snoozed_until`
 
-// scanNotification reads a row of rowColumns.
-func scanNotification(rows *sql.Rows) (signalbox.Notification, error) {
+// broadcastColumns are those of a broadcast as nobody in particular sees it.
+const broadcastColumns = contentColumns + `, '', NULL, NULL, NULL`
+
+// scanNotification reads a row of rowColumns as it is now.
+func scanNotification(rows *sql.Rows, now time.Time) (signalbox.Notification, error) {
 	var (
 		n                                                      signalbox.Notification
 		scope, topic, description, link, icon, links, metadata sql.NullString
-		created, updated, read, saved                          database.Time
+		created, updated, read, saved, snoozed                 database.Time
 		rank                                                   int
 	)
 	if err := rows.Scan(&n.ID, &n.Origin, &scope, &topic, &rank, &created, &updated, &n.Revision, &n.RequestID,
-		&n.Payload.Title, &description, &link, &icon, &links, &metadata, &n.User, &read, &saved); err != nil {
+		&n.Payload.Title, &description, &link, &icon, &links, &metadata, &n.User, &read, &saved, &snoozed); err != nil {
 		return n, fmt.Errorf("scan notification: %w", err)
 	}
 	n.Created, n.Updated, n.Read, n.Saved = created.Time, updated.Time, read.Time, saved.Time
+	if snoozed.After(now) {
+		n.SnoozedUntil = snoozed.Time
+	} else {
+		n.Woken = snoozed.Time
+	}
 	n.Payload.Severity = signalbox.SeverityFromRank(rank)
 	n.Payload.Scope, n.Payload.Topic = scope.String, topic.String
 	n.Payload.Description, n.Payload.Link, n.Payload.Icon = description.String, link.String, icon.String
@@ -44,11 +53,11 @@ func scanNotification(rows *sql.Rows) (signalbox.Notification, error) {
 	return n, nil
 }
 
-// scanNotifications reads all rows of rowColumns.
-func scanNotifications(rows *sql.Rows, err error) ([]signalbox.Notification, error) {
+// scanNotifications reads all rows of rowColumns as they are now.
+func scanNotifications(now time.Time, rows *sql.Rows, err error) ([]signalbox.Notification, error) {
 	list := []signalbox.Notification{}
 	err = each(rows, err, func(rows *sql.Rows) error {
-		n, err := scanNotification(rows)
+		n, err := scanNotification(rows, now)
 		list = append(list, n)
 		return err
 	})

@@ -67,6 +67,7 @@ type Store struct {
 
 var (
 	_ signalbox.Inbox         = (*Store)(nil)
+	_ signalbox.Snoozes       = (*Store)(nil)
 	_ signalbox.Committer     = (*Store)(nil)
 	_ signalbox.Accepter      = (*Store)(nil)
 	_ signalbox.SettingsStore = (*Store)(nil)

@@ -20,6 +20,7 @@ import (
 // The suites run on every database.
 
 func TestInbox(t *testing.T)     { suite(t, storagetest.Inbox) }
+func TestSnoozes(t *testing.T)   { suite(t, storagetest.Snoozes) }
 func TestCommitter(t *testing.T) { suite(t, storagetest.Committer) }
 func TestAccepter(t *testing.T)  { suite(t, storagetest.Accepter) }
 func TestRetention(t *testing.T) { suite(t, storagetest.Retention) }
@@ -30,6 +31,7 @@ func TestPluginKeys(t *testing.T)  { suite(t, storagetest.PluginKeys) }
 func TestDeliveries(t *testing.T)  { suite(t, storagetest.Deliveries) }
 func TestTrace(t *testing.T)       { suite(t, storagetest.Trace) }
 func TestTokens(t *testing.T)      { suite(t, storagetest.Tokens) }
+func TestSessions(t *testing.T)    { suite(t, storagetest.Sessions) }
 func TestDeadLetters(t *testing.T) { suite(t, storagetest.DeadLetters) }
 
 func suite(t *testing.T, run func(*testing.T, func(*testing.T) storagetest.Fixture)) {
@@ -83,7 +85,7 @@ func empty(t testing.TB, db *database.DB) {
 	if _, err := db.Writer.ExecContext(t.Context(), createOutbox); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "test_outbox", "dead_letters", "deliveries", "requests", "delivery_threads", "schedules", "api_tokens", "held_deliveries", "plugin_keys", "digests", "idempotency_keys", "settings", "settings_seen"} {
+	for _, table := range []string{"notifications", "broadcasts", "broadcast_flags", "inbox_counts", "once_keys", "test_outbox", "dead_letters", "deliveries", "requests", "delivery_threads", "schedules", "sessions", "api_tokens", "held_deliveries", "plugin_keys", "digests", "idempotency_keys", "settings", "settings_seen"} {
 		if _, err := db.Writer.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}

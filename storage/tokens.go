@@ -13,7 +13,7 @@ import (
 )
 
 // tokenColumns are those of a token, in the order in which scanToken reads them.
-const tokenColumns = `id, name, user_ref, origin, scopes, creator, created, expires, used, revoked`
+const tokenColumns = `id, name, user_ref, origin, scopes, creator, created, expires, used, revoked` //nolint:gosec // G101: names of columns
 
 var errNoToken = signalbox.Errorf(signalbox.CodeNotFound, "There is no such token")
 

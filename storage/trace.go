@@ -208,9 +208,10 @@ func (s *Store) Lookup(ctx context.Context, id string) (signalbox.Notification, 
 	if ok {
 		for _, query := range []string{
 			"SELECT " + rowColumns + " FROM notifications WHERE id = $1",
-			"SELECT " + contentColumns + ", '', NULL, NULL FROM broadcasts WHERE id = $1",
+			"SELECT " + broadcastColumns + " FROM broadcasts WHERE id = $1",
 		} {
-			found, err := scanNotifications(s.read.query(ctx, query, canonical))
+			rows, err := s.read.query(ctx, query, canonical)
+			found, err := scanNotifications(s.now(), rows, err)
 			if err != nil {
 				return signalbox.Notification{}, fmt.Errorf("storage: look up: %w", database.Classify(err))
 			}

@@ -121,8 +121,8 @@ func writeQuery(dialect database.Dialect, k kind) string {
 		" RETURNING id, origin, scope, created, updated, " + pick(k.broadcast, "'', NULL", "user_ref, saved")
 }
 
-// revision lists what a newer revision replaces. A broadcast's read marks need
-// no change: they name the revision that was read.
+// revision lists what a newer revision replaces; it ends a snooze. A broadcast's
+// marks need no change: they name the revision that they were made on.
 func revision(k kind) string {
 	sets := []string{"updated = excluded.revised"}
 	for _, column := range columnsOf(k) {
@@ -131,7 +131,7 @@ func revision(k kind) string {
 		}
 	}
 	if !k.broadcast {
-		sets = append(sets, "read = NULL")
+		sets = append(sets, "read = NULL", "snoozed_until = NULL", "snoozed_before = NULL", "read_before = NULL")
 	}
 	return strings.Join(sets, ", ")
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -35,23 +36,29 @@ func newAdmins(configured []string) (admins, error) {
 
 // has reports whether a principal is an admin: a service by its subject, which
 // compares verbatim, a user by what it owns things as.
+// Who comes with an API token is one only if that was made for it.
 func (a admins) has(principal signalbox.Principal) bool {
 	switch p := principal.(type) {
 	case signalbox.ServicePrincipal:
-		return slices.Contains(a.names, p.Name)
+		return mayAdminister(p.Token) && slices.Contains(a.names, p.Name)
 	case signalbox.UserPrincipal:
-		return slices.Contains(a.refs, p.Ref) ||
-			slices.ContainsFunc(p.Ownership, func(ref string) bool { return slices.Contains(a.refs, ref) })
+		return mayAdminister(p.Token) && (slices.Contains(a.refs, p.Ref) ||
+			slices.ContainsFunc(p.Ownership, func(ref string) bool { return slices.Contains(a.refs, ref) }))
 	default:
 		return false
 	}
 }
+
+func mayAdminister(use signalbox.TokenUse) bool { return use.ID == "" || use.Admin }
 
 // runAsAdmin refuses who is no admin, and calls the route's handler.
 func (s *Server) runAsAdmin(c *fiber.Ctx, r *route, principal signalbox.Principal) error {
 	if !s.admins.has(principal) {
 		s.record(c, principal, "refused", slog.String("method", c.Method()), slog.String("route", r.path))
 		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint is for admins")
+	}
+	if err := refuseReadOnly(c, principal); err != nil {
+		return err
 	}
 	if err := checkBody(c, r); err != nil {
 		return err
@@ -67,17 +74,41 @@ func (s *Server) recordUnknown(c *fiber.Ctx, r *route) {
 	}
 }
 
-// record writes an entry of the audit log: who did what, from where.
+// record writes an entry of the audit log about what an admin did or was refused.
 func (s *Server) record(c *fiber.Ctx, principal signalbox.Principal, what string, about ...slog.Attr) {
-	kind, who := "unknown", ""
+	s.audit(c, "admin action", principal, what, about...)
+}
+
+// audit writes an entry of the audit log: who did what, from where.
+func (s *Server) audit(c *fiber.Ctx, message string, principal signalbox.Principal, what string, about ...slog.Attr) {
+	kind, who, token := "unknown", "", ""
 	switch p := principal.(type) {
 	case signalbox.ServicePrincipal:
-		kind, who = "service", p.Name
+		kind, who, token = "service", p.Name, p.Token.ID
 	case signalbox.UserPrincipal:
-		kind, who = "user", p.Ref
+		kind, who, token = "user", p.Ref, p.Token.ID
 	}
-	s.log.LogAttrs(c.Context(), slog.LevelInfo, "admin action", append([]slog.Attr{
+	if token != "" {
+		about = append(about, slog.String("by", token))
+	}
+	//nolint:sloglint // callers give literals
+	s.log.LogAttrs(c.Context(), slog.LevelInfo, message, append([]slog.Attr{
 		slog.String("logger", "audit"), slog.String("kind", kind), slog.String("who", who),
-		slog.String("address", c.IP()), slog.String("what", what),
+		slog.String("address", s.clientOf(c).addr.String()), slog.String("what", what),
 	}, about...)...)
+}
+
+// recordFailures records that a client's credentials were wrong.
+func (s *Server) recordFailures(r failureReport) {
+	about := []slog.Attr{
+		slog.String("logger", "audit"), slog.String("kind", "unknown"), slog.String("address", r.addr.String()),
+		slog.String("what", "authenticate"), slog.Int("count", r.failed), slog.String("err", r.reason),
+	}
+	if r.limited > 0 {
+		about = append(about, slog.Int("limited", r.limited))
+	}
+	if r.others > 0 {
+		about = append(about, slog.Int("others", r.others))
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "authentication failed", about...)
 }

@@ -16,7 +16,7 @@ import (
 // that does nothing: what the API costs on top of the storage.
 func BenchmarkSend(b *testing.B) {
 	server, err := web.New(web.Deps{
-		Inbox: &inbox{}, Submitter: discard{}, Signaler: &signaler{}, Settings: &settings{}, Policy: webOnly(), Schedules: signalbox.NewSchedules(nil, signalbox.Schedule{}), DeadLetters: &letters{}, Status: steady, Authenticator: staticTokens(b), Signals: socketEcho,
+		Inbox: &inbox{}, Submitter: discard{}, Signaler: &signaler{}, Settings: &settings{}, Policy: webOnly(), Schedules: signalbox.NewSchedules(nil, signalbox.Schedule{}), DeadLetters: &letters{}, Status: steady, Directory: directory{}, Takers: webOnlyTakers, Tokens: newTokens(), Authenticator: staticTokens(b), Signals: socketEcho,
 	}, web.Config{})
 	if err != nil {
 		b.Fatal(err)

@@ -2,12 +2,14 @@ package web
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,19 +33,20 @@ func bodyLimiter(limits map[string]int) func(*fasthttp.RequestHeader) fasthttp.R
 
 // listener adds to a listener what the server behind it leaves out: it survives
 // a lack of file descriptors, does not wait for ever for the first byte of a
-// connection, and makes connections that can linger.
+// connection, lets no client have all connections, speaks TLS, and makes connections
+// that can linger.
 type listener struct {
 	net.Listener
 	// patience bounds the wait for the first byte.
 	patience time.Duration
-	log      *slog.Logger
+	// crowd counts connections by client; nil for no limit.
+	crowd *crowd
+	// secure is how TLS is spoken; nil for plain HTTP.
+	secure *tls.Config
+	log    *slog.Logger
 
 	once   sync.Once
 	closed chan struct{}
-}
-
-func newListener(ln net.Listener, patience time.Duration, log *slog.Logger) *listener {
-	return &listener{Listener: ln, patience: patience, log: log, closed: make(chan struct{})}
 }
 
 // Close may be called more than once.
@@ -71,13 +74,39 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
+		if conn = l.admit(conn); conn == nil {
+			continue
+		}
 		// fasthttp sets a deadline only once there is something to read.
 		_ = conn.SetReadDeadline(time.Now().Add(l.patience))
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			return &lingeringConn{TCPConn: tcp}, nil
-		}
 		return conn, nil
 	}
+}
+
+// admit prepares a connection, or closes it and returns nil if its client has enough.
+func (l *listener) admit(conn net.Conn) net.Conn {
+	tcp, isTCP := conn.(*net.TCPConn)
+	if !isTCP {
+		return conn
+	}
+	leave, ok := l.crowd.enter(tcp.RemoteAddr())
+	if !ok {
+		if l.crowd.refused.pass(time.Now()) {
+			l.log.Warn("a client has too many connections", "address", conn.RemoteAddr().String(), "limit", l.crowd.limit)
+		}
+		if l.secure == nil {
+			// It fits the empty buffer of the socket, so this does not wait.
+			_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+			_, _ = conn.Write(crowdedAnswer)
+		}
+		_ = conn.Close()
+		return nil
+	}
+	lingering := &lingeringConn{TCPConn: tcp, leave: leave}
+	if l.secure != nil {
+		return &secureConn{Conn: tls.Server(lingering, l.secure)}
+	}
+	return lingering
 }
 
 // passing reports whether an error of Accept goes away by itself.
@@ -106,10 +135,13 @@ const (
 type lingeringConn struct {
 	*net.TCPConn
 	linger bool
+	// leave is called once it is closed; it may be called again.
+	leave func()
 }
 
 // Close lingers if it was asked to.
 func (c *lingeringConn) Close() error {
+	defer c.leave()
 	if c.linger && c.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 		// What comes and how it ends does not matter any more.
 		_, _ = io.CopyN(io.Discard, c.TCPConn, lingerBytes)
@@ -119,7 +151,36 @@ func (c *lingeringConn) Close() error {
 
 // lingerOnClose asks the connection of a request to linger when it is closed.
 func lingerOnClose(c *fiber.Ctx) {
-	if conn, ok := c.Context().Conn().(*lingeringConn); ok {
+	conn := c.Context().Conn()
+	if secure, ok := conn.(*secureConn); ok {
+		conn = secure.NetConn()
+	}
+	if conn, ok := conn.(*lingeringConn); ok {
 		conn.linger = true
 	}
+}
+
+// secureConn is a TLS connection that writes nothing before its handshake. With a
+// plain one, the line with which fasthttp refuses a connection would begin it, in the
+// loop that accepts connections, and a client that does not answer would stop that.
+type secureConn struct {
+	*tls.Conn
+	shaken atomic.Bool
+}
+
+// Handshake runs the handshake, unless it has been.
+func (c *secureConn) Handshake() error {
+	if err := c.Conn.Handshake(); err != nil {
+		return err
+	}
+	c.shaken.Store(true)
+	return nil
+}
+
+// Write fails before the handshake.
+func (c *secureConn) Write(b []byte) (int, error) {
+	if !c.shaken.Load() {
+		return 0, errors.New("there was no TLS handshake")
+	}
+	return c.Conn.Write(b)
 }

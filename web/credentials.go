@@ -22,26 +22,37 @@ const (
 )
 
 // authenticate tells who the request speaks for.
-func (s *Server) authenticate(c *fiber.Ctx, r *route) (signalbox.Principal, error) {
-	credentials, err := readCredentials(c, r)
+func (s *Server) authenticate(c *fiber.Ctx, r *route) (principal signalbox.Principal, err error) {
+	credentials, err := s.readCredentials(c, r)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := s.requestContext(0)
 	defer cancel()
+	// Where nothing secret is said, nothing can be guessed.
+	if credentials.Token == "" && credentials.Session == "" {
+		return s.auth.Authenticate(ctx, credentials)
+	}
+	attempt, wait := s.failures.begin(s.clientOf(c).addr, credentials.Token, credentials.Session)
+	if wait > 0 {
+		err := signalbox.Errorf(signalbox.CodeTooManyRequests, "Authentication failed too often from this address, try again later")
+		err.RetryAfter = wait
+		return nil, err
+	}
+	defer func() { attempt.end(err) }()
 	return s.auth.Authenticate(ctx, credentials)
 }
 
 // readCredentials takes the credentials out of a request. They alias it.
-func readCredentials(c *fiber.Ctx, r *route) (auth.Credentials, error) {
+func (s *Server) readCredentials(c *fiber.Ctx, r *route) (auth.Credentials, error) {
 	credentials := auth.Credentials{
 		Plugin:      r.plugin,
 		Method:      c.Method(),
-		Session:     c.Cookies(sessionCookie),
+		Session:     c.Cookies(s.cookies.session),
 		Remote:      remoteAddr(c),
 		Header:      func(name string) string { return onlyHeader(c, name) },
 		Headers:     func(name string) []string { return allHeaders(c, name) },
-		Host:        c.Get(fiber.HeaderHost),
+		Host:        s.clientOf(c).host,
 		Origin:      c.Get(fiber.HeaderOrigin),
 		GuestUser:   c.Get(headerGuestUser),
 		GuestGroups: c.Get(headerGuestGroups),
@@ -67,9 +78,6 @@ func readCredentials(c *fiber.Ctx, r *route) (auth.Credentials, error) {
 	}
 	return credentials, nil
 }
-
-// sessionCookie is the cookie of those who signed in to the page.
-const sessionCookie = "signalbox_session"
 
 // remoteAddr is the address at the other end of the connection.
 func remoteAddr(c *fiber.Ctx) netip.Addr {

@@ -11,7 +11,7 @@ import (
 )
 
 // A cursor is opaque to callers. It is the base64url of a version byte, the
-// time of revision in microseconds, and the 16 bytes of the identifier.
+// time of arrival in microseconds, and the 16 bytes of the identifier.
 const (
 	cursorVersion = 1
 	cursorSize    = 1 + 8 + 16
@@ -26,7 +26,7 @@ func encodeCursor(n *signalbox.Notification) string {
 	}
 	raw := make([]byte, 0, cursorSize)
 	raw = append(raw, cursorVersion)
-	raw = binary.BigEndian.AppendUint64(raw, uint64(n.Revised().UnixMicro()))
+	raw = binary.BigEndian.AppendUint64(raw, uint64(n.Arrived().UnixMicro()))
 	raw = append(raw, id[:]...)
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
@@ -36,12 +36,12 @@ func decodeCursor(cursor string) (*signalbox.Cursor, error) {
 	if err != nil || len(raw) != cursorSize || raw[0] != cursorVersion {
 		return nil, errCursor()
 	}
-	revised := time.UnixMicro(int64(binary.BigEndian.Uint64(raw[1:9]))).UTC()
+	arrived := time.UnixMicro(int64(binary.BigEndian.Uint64(raw[1:9]))).UTC()
 	// Databases know fewer years than there are microseconds.
-	if revised.Year() < 1 || revised.Year() > 9999 {
+	if arrived.Year() < 1 || arrived.Year() > 9999 {
 		return nil, errCursor()
 	}
-	return &signalbox.Cursor{Revised: revised, ID: formatUUID([16]byte(raw[9:]))}, nil
+	return &signalbox.Cursor{Arrived: arrived, ID: formatUUID([16]byte(raw[9:]))}, nil
 }
 
 func errCursor() error {

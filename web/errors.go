@@ -26,7 +26,10 @@ var statuses = map[signalbox.Code]int{
 	signalbox.CodeNotFound:       fiber.StatusNotFound,
 	signalbox.CodeConflict:       fiber.StatusConflict,
 	signalbox.CodeTooLarge:       fiber.StatusRequestEntityTooLarge,
-	signalbox.CodeUnavailable:    fiber.StatusServiceUnavailable,
+	// Backstage's errors have none for it: the name is that of the http-errors
+	// package, which its backend uses for such.
+	signalbox.CodeTooManyRequests: fiber.StatusTooManyRequests,
+	signalbox.CodeUnavailable:     fiber.StatusServiceUnavailable,
 }
 
 // errorBody is Backstage's error body.
@@ -56,6 +59,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 // handleServerError answers requests that Fiber gave up before they reached a
 // route: unreadable, too large, too slow.
 func (s *Server) handleServerError(c *fiber.Ctx, err error) error {
+	s.setTransportHeaders(c)
 	s.writeError(c, unmatched, err)
 	// Not all of the request may have been read.
 	lingerOnClose(c)
@@ -106,14 +110,20 @@ func (s *Server) describe(body *errorBody, c *fiber.Ctx, route string, err error
 	switch coded.Code {
 	case signalbox.CodeAuthentication:
 		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+	case signalbox.CodeTooManyRequests:
+		setRetryAfter(c, coded.RetryAfter)
 	case signalbox.CodeUnavailable:
-		seconds := max(1, int(math.Ceil(coded.RetryAfter.Seconds())))
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(seconds))
+		setRetryAfter(c, coded.RetryAfter)
 		if coded.Err != nil && s.outages.pass(time.Now()) {
 			s.log.Warn("request refused for now", "route", route, "err", coded.Err)
 		}
 	}
 	return status
+}
+
+// setRetryAfter says when to try again, in whole seconds.
+func setRetryAfter(c *fiber.Ctx, after time.Duration) {
+	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
 }
 
 // codeOf gives errors that Fiber makes the codes and words of ours.
@@ -199,8 +209,9 @@ func sendJSON(c *fiber.Ctx, value any) error {
 		return fmt.Errorf("answer: %w", err)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	c.Set(headerResourcePolicy, "same-origin")
 	c.Response().SetBodyRaw(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
 	return nil
 }

@@ -36,7 +36,7 @@ func (i *inbox) selected(user string, f signalbox.Filter) ([]*signalbox.Notifica
 		}
 	}
 	slices.SortFunc(list, func(a, b *signalbox.Notification) int {
-		if c := b.Revised().Compare(a.Revised()); c != 0 {
+		if c := b.Arrived().Compare(a.Arrived()); c != 0 {
 			return c
 		}
 		return strings.Compare(b.ID, a.ID)
@@ -52,7 +52,8 @@ func matches(n *signalbox.Notification, f signalbox.Filter) bool {
 		(f.Search == "" || strings.Contains(text, strings.ToLower(f.Search))) &&
 		(f.Read == nil || *f.Read == !n.Read.IsZero()) &&
 		(f.Saved == nil || *f.Saved == !n.Saved.IsZero()) &&
-		!n.Revised().Before(f.CreatedAfter) &&
+		(f.Snoozed == !n.SnoozedUntil.IsZero() || !f.Snoozed && len(f.IDs) > 0) &&
+		!n.Arrived().Before(f.CreatedAfter) &&
 		(f.MinimumSeverity == "" || n.Payload.Severity.Rank() >= f.MinimumSeverity.Rank())
 }
 
@@ -66,7 +67,7 @@ func (i *inbox) List(_ context.Context, user string, f signalbox.Filter, page si
 	}
 	var list []signalbox.Notification
 	for _, n := range selected {
-		if a := page.After; a == nil || n.Revised().Before(a.Revised) || n.Revised().Equal(a.Revised) && n.ID < a.ID {
+		if a := page.After; a == nil || n.Arrived().Before(a.Arrived) || n.Arrived().Equal(a.Arrived) && n.ID < a.ID {
 			list = append(list, *n)
 		}
 	}
@@ -109,6 +110,11 @@ func (i *inbox) Status(_ context.Context, user string) (signalbox.Status, error)
 			status.Read++
 		}
 	}
+	for k := range i.rows {
+		if n := &i.rows[k]; (n.User == user || n.User == "") && !n.SnoozedUntil.IsZero() {
+			status.Snoozed++
+		}
+	}
 	return status, err
 }
 
@@ -144,6 +150,11 @@ func (i *inbox) Update(_ context.Context, user string, f signalbox.Filter, chang
 		}
 	}
 	for _, n := range selected {
+		if until := change.SnoozedUntil; until != nil && !until.Equal(n.SnoozedUntil) {
+			n.SnoozedUntil = *until
+			updated.Snoozed++
+			updated.SnoozedIDs = append(updated.SnoozedIDs, n.ID)
+		}
 		set(&n.Read, change.Read, n.ID, &updated.ReadIDs, &updated.Read)
 		set(&n.Saved, change.Saved, n.ID, &updated.SavedIDs, &updated.Saved)
 	}

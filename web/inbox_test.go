@@ -21,9 +21,9 @@ func TestListQuery(t *testing.T) {
 		page   signalbox.Page
 	}{
 		"": {page: signalbox.Page{Limit: 1001, HasLimit: true}},
-		"search=100%25_&topic=t&origin=plugin:x&read=true&saved=false&createdAfter=2026-11-21T02:58:16%2B01:00&minimumSeverity=High": {
+		"search=100%25_&topic=t&origin=plugin:x&read=true&saved=false&snoozed=true&createdAfter=2026-11-21T02:58:16%2B01:00&minimumSeverity=High": {
 			filter: signalbox.Filter{
-				Search: "100%_", Topic: "t", Origin: "plugin:x", Read: pointer(true), Saved: pointer(false),
+				Search: "100%_", Topic: "t", Origin: "plugin:x", Read: pointer(true), Saved: pointer(false), Snoozed: true,
 				CreatedAfter: epoch.Truncate(time.Second), MinimumSeverity: signalbox.SeverityHigh,
 			},
 			page: signalbox.Page{Limit: 1001, HasLimit: true},
@@ -31,10 +31,10 @@ func TestListQuery(t *testing.T) {
 		"offset=7&limit=3&orderField=topic,asc&orderField=created,desc&orderField=title": {
 			page: signalbox.Page{
 				Offset: 7, Limit: 4, HasLimit: true,
-				Order: []signalbox.Order{{Field: signalbox.OrderTopic}, {Field: signalbox.OrderRevised, Descending: true}, {Field: signalbox.OrderTitle}},
+				Order: []signalbox.Order{{Field: signalbox.OrderTopic}, {Field: signalbox.OrderArrived, Descending: true}, {Field: signalbox.OrderTitle}},
 			},
 		},
-		"limit=1000&search=&topic=": {page: signalbox.Page{Limit: 1001, HasLimit: true}},
+		"limit=1000&search=&topic=&snoozed=false": {page: signalbox.Page{Limit: 1001, HasLimit: true}},
 	} {
 		h.inbox.filters, h.inbox.pages = nil, nil
 		if got := h.get(userToken, "/api/notifications?"+query); got.StatusCode != 200 {
@@ -149,13 +149,13 @@ func TestUpdate(t *testing.T) {
 		{name: "no ids", body: `{"ids":[],"read":false}`, ids: ""},
 		{name: "no known ids", body: `{"ids":["nope",""],"read":false}`, ids: ""},
 		{name: "another's", body: `{"ids":["` + idOf(3) + `"],"read":true}`, ids: ""},
-		{name: "filter", body: `{"filter":{"origin":"b","read":true},"read":false}`, counts: `{"updated":2,"read":2,"saved":0}`, signals: []signalbox.Signal{
+		{name: "filter", body: `{"filter":{"origin":"b","read":true},"read":false}`, counts: `{"updated":2,"read":2,"saved":0,"snoozed":0}`, signals: []signalbox.Signal{
 			signal("notification_unread", 2, idOf(2), idOf(1)),
 		}},
-		{name: "everything", body: `{"filter":{},"saved":false}`, counts: `{"updated":1,"read":0,"saved":1}`, signals: []signalbox.Signal{
+		{name: "everything", body: `{"filter":{},"saved":false}`, counts: `{"updated":1,"read":0,"saved":1,"snoozed":0}`, signals: []signalbox.Signal{
 			signal("notification_unsaved", 1, idOf(0)),
 		}},
-		{name: "filter, nothing", body: `{"filter":{"search":"nope"},"read":true}`, counts: `{"updated":0,"read":0,"saved":0}`},
+		{name: "filter, nothing", body: `{"filter":{"search":"nope"},"read":true}`, counts: `{"updated":0,"read":0,"saved":0,"snoozed":0}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := update(c.body)
@@ -187,7 +187,7 @@ func TestUpdateSignalIsBounded(t *testing.T) {
 	for i := range 1500 {
 		h.inbox.rows = append(h.inbox.rows, signalbox.Notification{ID: idOf(i), User: jane, Created: epoch})
 	}
-	h.post(userToken, "/api/notifications/update", `{"filter":{},"read":true}`).want(t, 200, `{"updated":1500,"read":1500,"saved":0}`)
+	h.post(userToken, "/api/notifications/update", `{"filter":{},"read":true}`).want(t, 200, `{"updated":1500,"read":1500,"saved":0,"snoozed":0}`)
 	var message struct {
 		IDs   []string `json:"notification_ids"`
 		Total int      `json:"total"`

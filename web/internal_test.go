@@ -56,7 +56,7 @@ func TestCursorRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(&signalbox.Cursor{Revised: n.Updated, ID: n.ID}, got); diff != "" {
+	if diff := cmp.Diff(&signalbox.Cursor{Arrived: n.Updated, ID: n.ID}, got); diff != "" {
 		t.Error(diff)
 	}
 	if got := encodeCursor(&signalbox.Notification{ID: "x"}); got != "" {

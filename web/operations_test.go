@@ -18,6 +18,7 @@ import (
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/web"
+	"github.com/signalbox/signalbox/web/auth/oidc/oidctest"
 	"github.com/signalbox/signalbox/web/hub"
 )
 
@@ -83,7 +84,8 @@ func TestOpenAPIIsServed(t *testing.T) {
 // One request that succeeds for each documented operation: the harness holds
 // the answers to the document.
 func TestEveryOperationAnswersAsDocumented(t *testing.T) {
-	h := start(t, withAdmins(serviceName), withLinks)
+	h := start(t, withAdmins(serviceName), withLinks, withLogin(t, oidctest.New(t), publicURL))
+	h.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	h.letters.add(letterOf(1))
 	h.inbox.rows = []signalbox.Notification{
 		{
@@ -110,6 +112,8 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				}
 			}
 			switch {
+			case path == "/auth/callback":
+				r.path, r.header = comingBack(t, h)
 			case strings.HasSuffix(path, "/update"):
 				r.body = `{"filter":{},"saved":true}`
 				h.do(r)
@@ -118,9 +122,11 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.body = `{"channels":[{"id":"Web","enabled":true,"origins":[{"id":"ci","enabled":false,"topics":[{"id":"t","enabled":true}]}]}]}`
 			case strings.HasSuffix(path, "/schedule") && method == http.MethodPost:
 				r.body = `{"digest":{"every":"daily"},"quietHours":{"from":"22:00","to":"07:00"}}`
+			case strings.HasSuffix(path, "/admin/deliveries"):
+				r.path += "?id=" + tracedID
 			case strings.HasSuffix(path, "/deliveries"):
 				r.path = strings.Replace(path, "{id}", tracedID, 1)
-			case strings.HasSuffix(path, "/preview"):
+			case strings.HasSuffix(path, "/settings/preview"):
 				r.path += "?origin=ci&user=" + jane
 			case strings.HasSuffix(path, "/show"):
 				r.path += "?id=" + url.QueryEscape(letterOf(1).ID)
@@ -132,6 +138,10 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.body = "[" + toJane + "]"
 			case strings.HasSuffix(path, "/publish"):
 				r.body = `{"recipients":{"type":"broadcast"},"channel":"c","message":null}`
+			case strings.HasSuffix(path, "/tokens") && method == http.MethodPost:
+				r.body = `{"name":"laptop","scopes":["inbox"],"user":"` + jane + `"}`
+			case strings.HasSuffix(path, "/tokens/{id}"):
+				r.path = strings.Replace(path, "{id}", h.tokens.add(jane, "x"), 1)
 			case method == http.MethodPost:
 				r.body = toJane
 			}

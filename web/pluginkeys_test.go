@@ -11,7 +11,7 @@ import (
 
 func TestPluginKeys(t *testing.T) {
 	paths := []string{"/api/notifications/.backstage/auth/v1/jwks.json", "/api/signals/.backstage/auth/v1/jwks.json"}
-	none := start(t)
+	none := start(t, func(d *web.Deps, _ *web.Config) { d.PluginKeys = nil })
 	for _, path := range paths {
 		// A 404 tells Backstage's plugins that there is nobody to trust.
 		if got := none.get("", path); got.StatusCode != 404 {

@@ -23,7 +23,7 @@ const (
 )
 
 var (
-	filterParameters = []string{"search", "topic", "origin", "read", "saved", "createdAfter", "minimumSeverity"}
+	filterParameters = []string{"search", "topic", "origin", "read", "saved", "snoozed", "createdAfter", "minimumSeverity"}
 	pageParameters   = []string{"offset", "limit", "orderField", "cursor"}
 )
 
@@ -77,6 +77,11 @@ func (q query) filter() (signalbox.Filter, error) {
 	if f.Saved, err = q.boolean("saved"); err != nil {
 		return f, err
 	}
+	snoozed, err := q.boolean("snoozed")
+	if err != nil {
+		return f, err
+	}
+	f.Snoozed = snoozed != nil && *snoozed
 	if created, given := q["createdAfter"]; given {
 		if f.CreatedAfter, err = signalbox.ParseTime(created[0]); err != nil {
 			return f, err

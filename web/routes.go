@@ -45,6 +45,11 @@ type route struct {
 	public  fiber.Handler
 	user    func(*fiber.Ctx, signalbox.UserPrincipal) error
 	service func(*fiber.Ctx, signalbox.ServicePrincipal) error
+	// sender is for services, and for users if [Config.UsersMaySend] lets them.
+	sender func(*fiber.Ctx, signalbox.Principal) error
+	// own is for users, about what is their own, and for admins; not for those who
+	// come with an API token.
+	own func(c *fiber.Ctx, principal signalbox.Principal, admin bool) error
 	// either is for users and services; it tells them apart.
 	either func(*fiber.Ctx, signalbox.Principal) error
 	// admin is for those users and services that are admins, see [Config.Admins].
@@ -63,10 +68,10 @@ func (s *Server) table() []route {
 		n    = notificationsAPI
 	)
 	body := s.config.MaxBody
-	return []route{
-		{method: post, path: n, plugin: notificationsPlugin, maxBody: body, service: s.send},
-		{method: post, path: n + "/notifications", plugin: notificationsPlugin, maxBody: body, service: s.send},
-		{method: post, path: n + "/batch", plugin: notificationsPlugin, maxBody: s.config.MaxBatchBody, service: s.sendBatch},
+	return append([]route{
+		{method: post, path: n, plugin: notificationsPlugin, maxBody: body, sender: s.send},
+		{method: post, path: n + "/notifications", plugin: notificationsPlugin, maxBody: body, sender: s.send},
+		{method: post, path: n + "/batch", plugin: notificationsPlugin, maxBody: s.config.MaxBatchBody, sender: s.sendBatch},
 
 		{method: get, path: n, plugin: notificationsPlugin, user: s.list},
 		{method: get, path: n + "/notifications", plugin: notificationsPlugin, user: s.list},
@@ -75,12 +80,18 @@ func (s *Server) table() []route {
 		{method: get, path: n + "/settings", plugin: notificationsPlugin, user: s.readSettings},
 		// A page sends back every switch that it shows.
 		{method: post, path: n + "/settings", plugin: notificationsPlugin, maxBody: s.config.MaxBatchBody, user: s.saveSettings},
+		{method: get, path: n + "/settings/choices", plugin: notificationsPlugin, user: s.readChoices},
+		{method: fiber.MethodDelete, path: n + "/settings/choices", plugin: notificationsPlugin, user: s.forgetChoice},
 		{method: get, path: n + "/settings/preview", plugin: notificationsPlugin, either: s.previewSettings},
 		{method: get, path: n + "/schedule", plugin: notificationsPlugin, user: s.readSchedule},
 		{method: post, path: n + "/schedule", plugin: notificationsPlugin, maxBody: body, user: s.saveSchedule},
 		{method: fiber.MethodDelete, path: n + "/schedule", plugin: notificationsPlugin, user: s.forgetSchedule},
 		{method: post, path: n + "/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
 		{method: post, path: n + "/notifications/update", plugin: notificationsPlugin, maxBody: body, user: s.update},
+		{method: post, path: n + "/test", plugin: notificationsPlugin, user: s.sendTest},
+		{method: get, path: n + "/tokens", plugin: notificationsPlugin, own: s.listTokens},
+		{method: post, path: n + "/tokens", plugin: notificationsPlugin, maxBody: body, own: s.createToken},
+		{method: fiber.MethodDelete, path: n + "/tokens/:id", plugin: notificationsPlugin, own: s.revokeToken},
 		{method: get, path: n + "/openapi.yaml", public: serveOpenAPI},
 		{method: get, path: n + pluginKeysPath, public: s.pluginKeys},
 		// The token says who may.
@@ -92,6 +103,9 @@ func (s *Server) table() []route {
 		{method: get, path: n + "/admin/dead-letters/show", plugin: notificationsPlugin, admin: s.showDeadLetter},
 		{method: post, path: n + "/admin/dead-letters/retry", plugin: notificationsPlugin, maxBody: body, admin: s.retryDeadLetters},
 		{method: post, path: n + "/admin/dead-letters/drop", plugin: notificationsPlugin, maxBody: body, admin: s.dropDeadLetters},
+		{method: get, path: n + "/admin/deliveries", plugin: notificationsPlugin, admin: s.adminDeliveries},
+		{method: post, path: n + "/admin/send", plugin: notificationsPlugin, maxBody: body, admin: s.adminSend},
+		{method: post, path: n + "/admin/preview", plugin: notificationsPlugin, maxBody: body, admin: s.adminPreview},
 
 		{method: get, path: n + "/:id", plugin: notificationsPlugin, user: s.get},
 		{method: get, path: n + "/notifications/:id", plugin: notificationsPlugin, user: s.get},
@@ -102,16 +116,34 @@ func (s *Server) table() []route {
 		{method: get, path: signalsAPI + "/health", public: healthy},
 		{method: get, path: signalsAPI + pluginKeysPath, public: s.pluginKeys},
 
+		{method: get, path: loginPath, public: s.beginLogin},
+		{method: get, path: callbackPath, public: s.finishLogin},
+		{method: get, path: sessionPath, public: s.showSession},
+		// It changes nothing but for who has a session, and looks where it comes from.
+		{method: post, path: logoutPath, public: s.logout},
+
 		{method: get, path: "/healthz", public: healthy},
 		{method: get, path: "/readyz", public: s.ready},
 		{method: get, path: "/metrics", public: s.metricsHandler()},
+	}, s.pageRoutes()...)
+}
+
+// pageRoutes are those of the web page.
+func (s *Server) pageRoutes() []route {
+	if s.deps.Page == nil {
+		return nil
 	}
+	var routes []route
+	for _, path := range s.deps.Page.Paths() {
+		routes = append(routes, route{method: fiber.MethodGet, path: path, public: s.deps.Page.Handle})
+	}
+	return routes
 }
 
 // rules counts the access rules of a route. It must be 1.
 func (r *route) rules() int {
 	n := 0
-	for _, set := range []bool{r.public != nil, r.user != nil, r.service != nil, r.either != nil, r.admin != nil, r.socket != nil} {
+	for _, set := range []bool{r.public != nil, r.user != nil, r.service != nil, r.sender != nil, r.own != nil, r.either != nil, r.admin != nil, r.socket != nil} {
 		if set {
 			n++
 		}
@@ -124,8 +156,9 @@ type RouteInfo struct {
 	Method string
 	// Path is a Fiber pattern.
 	Path string
-	// Access is who may use it: "public", "user", "service", "either" of these, or
-	// "admin".
+	// Access is who may use it: "public", "user", "service", "either" of these,
+	// "sender" (services, and users if they may send), "own" (users about their own,
+	// and admins), or "admin".
 	Access string
 }
 
@@ -141,6 +174,10 @@ func (s *Server) Routes() []RouteInfo {
 			info.Access = "user"
 		case r.service != nil:
 			info.Access = "service"
+		case r.sender != nil:
+			info.Access = "sender"
+		case r.own != nil:
+			info.Access = "own"
 		case r.either != nil:
 			info.Access = "either"
 		case r.admin != nil:
@@ -226,36 +263,76 @@ func (s *Server) run(c *fiber.Ctx, r *route) (err error) {
 }
 
 func (s *Server) runAsUser(c *fiber.Ctx, r *route, user signalbox.UserPrincipal) error {
-	switch {
-	case r.socket != nil:
+	if r.socket != nil {
 		c.Locals(socketUserKey{}, user)
 		return r.socket(c)
-	case r.user == nil && r.either == nil:
-		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow 'user' credentials")
 	}
-	if user.ReadOnly && c.Method() != fiber.MethodGet && c.Method() != fiber.MethodHead {
-		return signalbox.Errorf(signalbox.CodeNotAllowed, "These credentials may only read")
+	if err := s.refuseUser(c, r, user); err != nil {
+		return err
 	}
 	if err := checkBody(c, r); err != nil {
 		return err
 	}
-	if r.either != nil {
+	switch {
+	case r.user != nil:
+		return r.user(c, user)
+	case r.sender != nil:
+		return r.sender(c, user)
+	case r.own != nil:
+		return r.own(c, user, s.admins.has(user))
+	default:
 		return r.either(c, user)
 	}
-	return r.user(c, user)
+}
+
+func (s *Server) refuseUser(c *fiber.Ctx, r *route, user signalbox.UserPrincipal) error {
+	switch {
+	case r.service != nil, r.sender != nil && !s.config.UsersMaySend:
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow 'user' credentials")
+	case r.sender != nil && user.Guest:
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "Guests may not send")
+	case r.sender != nil && user.Token.ID != "":
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "The API tokens of users may not send")
+	case r.own != nil && user.Token.ID != "":
+		return errNoTokensHere()
+	}
+	return refuseReadOnly(c, user)
+}
+
+// refuseReadOnly refuses changes to who may only read.
+func refuseReadOnly(c *fiber.Ctx, principal signalbox.Principal) error {
+	user, ok := principal.(signalbox.UserPrincipal)
+	if ok && user.ReadOnly && c.Method() != fiber.MethodGet && c.Method() != fiber.MethodHead {
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "These credentials may only read")
+	}
+	return nil
+}
+
+func errNoTokensHere() error {
+	return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow API tokens")
 }
 
 func (s *Server) runAsService(c *fiber.Ctx, r *route, service signalbox.ServicePrincipal) error {
-	if r.service == nil && r.either == nil {
+	admin := r.own != nil && s.admins.has(service)
+	switch {
+	case r.own != nil && service.Token.ID != "":
+		return errNoTokensHere()
+	case r.user != nil, r.socket != nil, r.own != nil && !admin:
 		return signalbox.Errorf(signalbox.CodeNotAllowed, "This endpoint does not allow 'service' credentials")
 	}
 	if err := checkBody(c, r); err != nil {
 		return err
 	}
-	if r.either != nil {
+	switch {
+	case r.service != nil:
+		return r.service(c, service)
+	case r.sender != nil:
+		return r.sender(c, service)
+	case r.own != nil:
+		return r.own(c, service, admin)
+	default:
 		return r.either(c, service)
 	}
-	return r.service(c, service)
 }
 
 // checkBody demands plain JSON where a body is read. That is also the defence

@@ -19,28 +19,42 @@ const (
 )
 
 // send accepts one send request.
-func (s *Server) send(c *fiber.Ctx, service signalbox.ServicePrincipal) error {
-	decoded, err := signalbox.DecodeSendRequest(c.Request().Body(), s.config.Rules)
+func (s *Server) send(c *fiber.Ctx, sender signalbox.Principal) error {
+	rights, rules := s.rightsOf(sender)
+	decoded, err := signalbox.DecodeSendRequest(c.Request().Body(), rules)
 	if err != nil {
+		s.recordRefusedSender(c, sender, err)
 		return err
 	}
-	submitted, err := s.submit(c, service, "single", []signalbox.Decoded{decoded})
+	if err := s.takeRate(c, sender, rights, 1); err != nil {
+		return err
+	}
+	submitted, err := s.submit(c, sender.Subject(), "single", []signalbox.Decoded{decoded})
 	if err != nil || submitted.answered {
 		return err
 	}
 	c.Status(fiber.StatusAccepted)
-	// RFC 9110, section 15.3.3: a 202 points to where its status can be seen.
+	// RFC 9110, section 15.3.3: a 202 points to where its status can be seen. Users
+	// do not see what becomes of what others got.
+	if _, service := sender.(signalbox.ServicePrincipal); !service {
+		return sendJSON(c, submitted.receipts[0])
+	}
 	c.Set(fiber.HeaderLocation, notificationsAPI+"/notifications/"+submitted.receipts[0].ID+"/deliveries")
 	return sendJSON(c, submitted.receipts[0])
 }
 
 // sendBatch accepts an array of send requests, all or none.
-func (s *Server) sendBatch(c *fiber.Ctx, service signalbox.ServicePrincipal) error {
-	batch, err := signalbox.DecodeBatch(c.Request().Body(), s.config.Rules)
+func (s *Server) sendBatch(c *fiber.Ctx, sender signalbox.Principal) error {
+	rights, rules := s.rightsOf(sender)
+	batch, err := signalbox.DecodeBatch(c.Request().Body(), rules)
 	if err != nil {
+		s.recordRefusedSender(c, sender, err)
 		return err
 	}
-	submitted, err := s.submit(c, service, "batch", batch)
+	if err := s.takeRate(c, sender, rights, len(batch)); err != nil {
+		return err
+	}
+	submitted, err := s.submit(c, sender.Subject(), "batch", batch)
 	if err != nil || submitted.answered {
 		return err
 	}
@@ -48,8 +62,8 @@ func (s *Server) sendBatch(c *fiber.Ctx, service signalbox.ServicePrincipal) err
 	return sendJSON(c, submitted.receipts)
 }
 
-// submission is what became of a submission: answered, or still to be answered
-// with receipts.
+// submission is what became of a submission: its receipts, and whether it was
+// answered already.
 type submission struct {
 	answered bool
 	receipts []signalbox.Receipt
@@ -57,11 +71,11 @@ type submission struct {
 
 // submit makes the requests durable, and answers at once if the sender waited
 // for the notifications and got them. kind tells what the body was read as.
-func (s *Server) submit(c *fiber.Ctx, service signalbox.ServicePrincipal, kind string, batch []signalbox.Decoded) (submission, error) {
+func (s *Server) submit(c *fiber.Ctx, origin, kind string, batch []signalbox.Decoded) (submission, error) {
 	request := signalbox.Submission{Requests: make([]signalbox.SendRequest, len(batch))}
 	for i := range batch {
 		request.Requests[i] = batch[i].Request
-		request.Requests[i].Origin = service.Name
+		request.Requests[i].Origin = origin
 	}
 	key, err := idempotencyKey(c)
 	if err != nil {
@@ -82,7 +96,7 @@ func (s *Server) submit(c *fiber.Ctx, service signalbox.ServicePrincipal, kind s
 	} else if request.Wait > 0 {
 		c.Set(headerPreferenceApplied, "wait="+strconv.Itoa(int(request.Wait/time.Second)))
 		if submitted.Done {
-			return submission{answered: true}, sendJSON(c, notificationList(submitted.Notifications))
+			return submission{answered: true, receipts: submitted.Receipts}, sendJSON(c, notificationList(submitted.Notifications))
 		}
 	}
 	for i := range submitted.Receipts {

@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/web/auth"
+	"github.com/signalbox/signalbox/web/auth/oidc"
 )
 
 // Deps are what a [Server] works with. All are needed unless it says otherwise.
@@ -40,17 +43,31 @@ type Deps struct {
 	PluginKeys func(context.Context) ([]byte, error)
 	// Trace tells what became of what was sent.
 	Trace signalbox.TraceStore
+	// Directory and Takers tell admins who would get something, and where. Takers
+	// returns the channels that want what is for an audience, which may have been named
+	// as a recipient. It is called concurrently.
+	Directory signalbox.Directory
+	Takers    func(audience signalbox.Audience, named bool) []string
 	// DeadLetters are shown to admins, who retry or drop them. Status tells admins
 	// how the router is doing.
 	DeadLetters signalbox.DeadLetterStore
-	Status      func(context.Context) (Status, error)
+	// Tokens are the API tokens that users and admins make.
+	Tokens signalbox.TokenStore
+	// Instances tells how many instances share the rates of senders. Defaults to 1.
+	Instances func() int
+	Status    func(context.Context) (Status, error)
 	// Authenticator knows the credentials of services and users. Guest mode is
 	// not its business, see [Config.Guest].
 	Authenticator auth.Authenticator
+	// Login signs users in to the page; it has to be an authenticator, too. Optional:
+	// without, nobody signs in.
+	Login *oidc.Login
 	// Signals makes the handler of the WebSocket at /api/signals. The function
 	// it is given tells the user of an upgrade request, who is authenticated by
 	// then.
 	Signals func(user func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler
+	// Page is the web page. Optional.
+	Page Page
 	// Ready returns an error while the server should get no traffic. Optional.
 	Ready func(context.Context) error
 	// Registerer takes the server's own metrics, Gatherer is what /metrics
@@ -59,6 +76,15 @@ type Deps struct {
 	Gatherer   prometheus.Gatherer
 	// Logger gets what goes wrong. Defaults to discarding it.
 	Logger *slog.Logger
+}
+
+// Page serves documents and their files to browsers, all of them without credentials.
+type Page interface {
+	// Paths lists where it is, as Fiber patterns that no route of the API has.
+	Paths() []string
+	// Handle answers a GET or HEAD of one of these paths. It returns
+	// [fiber.ErrNotFound] for what a pattern covers and the page does not have.
+	Handle(*fiber.Ctx) error
 }
 
 // Config configures a [Server].
@@ -71,8 +97,21 @@ type Config struct {
 	// have up to 32,768. Defaults to 64 KiB, at least 48 KiB.
 	MaxHeader int
 	// MaxConnections bounds the connections, without the upgraded ones. Those
-	// beyond are answered 503 and closed. Defaults to 16,384.
+	// beyond are answered 503 and closed, and by TLS only closed. Defaults to 16,384.
 	MaxConnections int
+	// MaxConnectionsPerAddress bounds the connections, with the upgraded ones, of one
+	// IPv4 address or IPv6 /64. Those beyond are answered 429 and closed, and by TLS
+	// only closed. Defaults to no limit.
+	MaxConnectionsPerAddress int
+	// ManyClients are addresses that the limit is not for, besides TrustedProxies.
+	// Defaults to none.
+	ManyClients []netip.Prefix
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-For,
+	// X-Forwarded-Proto and X-Forwarded-Host are heeded. They have to set or remove
+	// what clients send of these. Defaults to none.
+	TrustedProxies []netip.Prefix
+	// TLS makes the server speak TLS. Defaults to plain HTTP.
+	TLS *tls.Config
 	// ReadTimeout bounds the reading of one request. Defaults to 30 s.
 	ReadTimeout time.Duration
 	// WriteTimeout bounds the writing of one answer. Defaults to 30 s.
@@ -86,6 +125,9 @@ type Config struct {
 	// the API (CORS); "*" is all of them, which guest mode does not allow.
 	// Defaults to none.
 	AllowedOrigins []string
+	// PublicURL is where browsers reach the server, with the path that a proxy puts
+	// before every other: it is in cookies. Needed with [Deps.Login].
+	PublicURL string
 	// Guest turns guest mode on.
 	Guest *Guest
 	// SettingsURL is the page where users choose what they get, to which those of
@@ -97,6 +139,13 @@ type Config struct {
 	// and users by their own references or those of groups that they are in.
 	// Defaults to nobody.
 	Admins []string
+	// Senders says what each sender may send. Defaults to everything.
+	Senders *signalbox.SenderPolicy
+	// UsersMaySend lets users send, with their references as origins; by default to
+	// users and groups. Guests and API tokens of users may not.
+	UsersMaySend bool
+	// MaxTokenAge bounds how long an API token works. Defaults to 365 days.
+	MaxTokenAge time.Duration
 }
 
 // Guest configures guest mode: a request without a token is a user of its own
@@ -133,6 +182,7 @@ func (c Config) withDefaults() Config {
 		{&c.WriteTimeout, 30 * time.Second},
 		{&c.IdleTimeout, 2 * time.Minute},
 		{&c.RequestTimeout, 30 * time.Second},
+		{&c.MaxTokenAge, 365 * 24 * time.Hour},
 	} {
 		if *d.value == 0 {
 			*d.value = d.byDefault
@@ -149,12 +199,15 @@ func (c Config) validate() error {
 			return fmt.Errorf("web: %s must be positive", name)
 		}
 	}
+	if c.MaxConnectionsPerAddress < 0 {
+		return errors.New("web: MaxConnectionsPerAddress must not be negative")
+	}
 	if c.MaxHeader < minHeader {
 		return fmt.Errorf("web: MaxHeader must be at least %d: user tokens are that long", minHeader)
 	}
 	for name, value := range map[string]time.Duration{
 		"ReadTimeout": c.ReadTimeout, "WriteTimeout": c.WriteTimeout,
-		"IdleTimeout": c.IdleTimeout, "RequestTimeout": c.RequestTimeout,
+		"IdleTimeout": c.IdleTimeout, "RequestTimeout": c.RequestTimeout, "MaxTokenAge": c.MaxTokenAge,
 	} {
 		if value < 0 {
 			return fmt.Errorf("web: %s must be positive", name)
@@ -188,7 +241,8 @@ func (d Deps) validate() error {
 		"Inbox": d.Inbox == nil, "Submitter": d.Submitter == nil, "Signaler": d.Signaler == nil,
 		"Authenticator": d.Authenticator == nil, "Signals": d.Signals == nil,
 		"Settings": d.Settings == nil, "Policy": d.Policy == nil, "Schedules": d.Schedules == nil,
-		"DeadLetters": d.DeadLetters == nil, "Status": d.Status == nil,
+		"Directory": d.Directory == nil, "Takers": d.Takers == nil,
+		"DeadLetters": d.DeadLetters == nil, "Tokens": d.Tokens == nil, "Status": d.Status == nil,
 	} {
 		if missing {
 			return fmt.Errorf("web: Deps.%s is missing", name)
@@ -210,8 +264,13 @@ type Server struct {
 	routes  []route
 	app     *fiber.App
 	admins  admins
-	// outages and unknown keep log entries that many requests would make to few.
-	outages, unknown throttle
+	cookies cookies
+	rates   sendRates
+	tests   sendRates
+	// failures limits failed authentications.
+	failures *failures
+	// These keep log entries that many requests would make to few.
+	outages, unknown, refusals throttle
 
 	// base is the parent of every request's context; it ends when a shutdown
 	// runs out of patience.
@@ -226,7 +285,7 @@ type Server struct {
 // New checks its arguments and returns a server that does nothing yet.
 func New(deps Deps, config Config) (*Server, error) {
 	config = config.withDefaults()
-	if err := errors.Join(deps.validate(), config.validate()); err != nil {
+	if err := errors.Join(deps.validate(), config.validate(), validateLogin(deps, config)); err != nil {
 		return nil, err
 	}
 	if deps.Registerer == nil {
@@ -236,7 +295,11 @@ func New(deps Deps, config Config) (*Server, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{deps: deps, config: config, log: deps.Logger, auth: auth.Chain{deps.Authenticator}}
+	if deps.Instances == nil {
+		deps.Instances = func() int { return 1 }
+	}
+	s := &Server{deps: deps, config: config, log: deps.Logger, auth: auth.Chain{deps.Authenticator}, cookies: newCookies(config.PublicURL)}
+	s.failures = newFailures(time.Now, s.recordFailures)
 	var err error
 	if s.admins, err = newAdmins(config.Admins); err != nil {
 		return nil, err
@@ -249,7 +312,8 @@ func New(deps Deps, config Config) (*Server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("web: %w", err)
 		}
-		s.auth = auth.Chain{guest, deps.Authenticator}
+		// Last: a credential that was meant must not make a guest.
+		s.auth = auth.Chain{deps.Authenticator, guest}
 	}
 	if s.metrics, err = newMetrics(deps.Registerer); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
@@ -279,8 +343,14 @@ func (s *Server) newApp() (*fiber.App, error) {
 		// temporary files.
 		DisablePreParseMultipartForm: true,
 		DisableStartupMessage:        true,
+		// By default Fiber believes X-Forwarded-* headers of everybody.
+		EnableTrustedProxyCheck: true,
 	})
 	s.limitBodies(app)
+	app.Use(func(c *fiber.Ctx) error {
+		s.setTransportHeaders(c)
+		return c.Next()
+	})
 	if len(s.config.AllowedOrigins) > 0 {
 		app.Use("/api", s.crossOrigin())
 	}
@@ -302,14 +372,26 @@ func (s *Server) limitBodies(app *fiber.App) {
 	app.Server().HeaderReceived = bodyLimiter(limits)
 }
 
-// crossOrigin lets the pages of configured origins use the API. Credentials
-// travel in a header that a page sets itself, never in cookies.
+// crossOrigin lets the pages of configured origins use the API. Those that are named
+// may use the session of who is signed in here, as far as browsers send its cookie
+// along; where all are allowed, no cookie counts.
 func (s *Server) crossOrigin() fiber.Handler {
+	origins, methods := s.config.AllowedOrigins, []string{fiber.MethodHead}
+	everybody := slices.Contains(origins, "*")
+	if everybody {
+		origins = []string{"*"}
+	}
+	for _, r := range s.routes {
+		if !slices.Contains(methods, r.method) {
+			methods = append(methods, r.method)
+		}
+	}
 	return cors.New(cors.Config{
-		AllowOrigins: strings.Join(s.config.AllowedOrigins, ","),
-		AllowMethods: "GET,HEAD,POST",
+		AllowOrigins:     strings.Join(origins, ","),
+		AllowCredentials: !everybody,
+		AllowMethods:     strings.Join(methods, ","),
 		AllowHeaders: strings.Join([]string{
-			fiber.HeaderAuthorization, fiber.HeaderContentType, headerPrefer, headerIdempotencyKey,
+			fiber.HeaderAuthorization, fiber.HeaderContentType, auth.HeaderRequest, headerPrefer, headerIdempotencyKey,
 			headerGuestUser, headerGuestGroups,
 		}, ","),
 		ExposeHeaders: strings.Join([]string{fiber.HeaderRetryAfter, headerPreferenceApplied, headerReplayed}, ","),
@@ -323,7 +405,7 @@ func (s *Server) App() *fiber.App { return s.app }
 // Serve answers requests from ln until [Server.Shutdown], and then returns nil.
 // It closes ln. A server serves once.
 func (s *Server) Serve(ln net.Listener) error {
-	wrapped := newListener(ln, s.config.ReadTimeout, s.log)
+	wrapped := s.listen(ln)
 	s.mu.Lock()
 	served, closed := s.listener != nil, s.closed
 	if !served {
@@ -337,7 +419,12 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ln.Close()
 	}
 
+	watching, unwatch := context.WithCancel(context.Background())
+	var watch sync.WaitGroup
+	watch.Go(func() { s.failures.run(watching) })
 	err := s.app.Listener(wrapped)
+	unwatch()
+	watch.Wait()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -345,6 +432,18 @@ func (s *Server) Serve(ln net.Listener) error {
 		return nil
 	}
 	return fmt.Errorf("web: %w", err)
+}
+
+// listen wraps the listener as configured.
+func (s *Server) listen(ln net.Listener) *listener {
+	wrapped := &listener{Listener: ln, patience: s.config.ReadTimeout, secure: s.config.TLS, log: s.log, closed: make(chan struct{})}
+	if limit := s.config.MaxConnectionsPerAddress; limit > 0 {
+		wrapped.crowd = &crowd{
+			limit: limit, open: make(map[netip.Prefix]int),
+			exempt: slices.Concat(s.config.TrustedProxies, s.config.ManyClients),
+		}
+	}
+	return wrapped
 }
 
 // Shutdown stops accepting, lets the requests under way finish, and closes idle

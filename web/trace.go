@@ -1,6 +1,9 @@
 package web
 
 import (
+	"context"
+	"slices"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/signalbox/signalbox"
@@ -59,7 +62,8 @@ type tracedDelivery struct {
 var traceParameters = []string{"limit", "cursor"}
 
 // deliveries tells what became of a notification, to its user, or of a request, to
-// the service that sent it. A service may name either.
+// the service that sent it. Both may name either: a user sees its own part of a
+// request.
 func (s *Server) deliveries(c *fiber.Ctx, principal signalbox.Principal) error {
 	q, err := readQuery(c, traceParameters)
 	if err != nil {
@@ -76,13 +80,40 @@ func (s *Server) deliveries(c *fiber.Ctx, principal signalbox.Principal) error {
 	if user, is := principal.(signalbox.UserPrincipal); is {
 		return s.userDeliveries(c, user.Ref, id)
 	}
-	return s.requestDeliveries(c, principal.Subject(), id, q.get("cursor"), max(limit, 1))
+	mine := func(origin string) bool { return origin == principal.Subject() }
+	return s.requestDeliveries(c, mine, id, q.get("cursor"), max(limit, 1))
+}
+
+// adminDeliveries tells admins what became of a request or of a notification,
+// whoever's it is.
+func (s *Server) adminDeliveries(c *fiber.Ctx, _ signalbox.Principal) error {
+	q, err := readQuery(c, []string{"id"}, traceParameters)
+	if err != nil {
+		return err
+	}
+	limit, err := q.integer("limit", DefaultLimit, signalbox.MaxTracePage)
+	if err != nil {
+		return err
+	}
+	id, ok := canonicalUUID(q.get("id"))
+	if !ok {
+		return signalbox.Errorf(signalbox.CodeInput, "request/query/id must be the identifier of a request or of a notification")
+	}
+	all := func(string) bool { return true }
+	return s.requestDeliveries(c, all, id, q.get("cursor"), max(limit, 1))
 }
 
 func (s *Server) userDeliveries(c *fiber.Ctx, user, id string) error {
 	ctx, cancel := s.requestContext(0)
 	defer cancel()
 	notification, err := s.deps.Inbox.Get(ctx, user, id)
+	if signalbox.ErrorCode(err) == signalbox.CodeNotFound {
+		unknown := err
+		notification, err = s.deps.Inbox.Get(ctx, user, signalbox.NotificationID(id, user))
+		if signalbox.ErrorCode(err) == signalbox.CodeNotFound {
+			return s.deliveriesBeside(ctx, c, user, id, unknown)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -90,9 +121,28 @@ func (s *Server) userDeliveries(c *fiber.Ctx, user, id string) error {
 	if err != nil {
 		return err
 	}
+	return s.sendUserDeliveries(c, withInbox(list, &notification))
+}
+
+// deliveriesBeside tells a user what became of a request that is not in its inbox.
+// unknown is the answer if nothing did.
+func (s *Server) deliveriesBeside(ctx context.Context, c *fiber.Ctx, user, request string, unknown error) error {
+	list, err := s.deps.Trace.UserDeliveries(ctx, request, user)
+	if err != nil {
+		return err
+	}
+	// What became of it for groups is only the business of who got it, too.
+	list = slices.DeleteFunc(list, func(r signalbox.DeliveryRecord) bool { return r.Audience != signalbox.UserAudience(user) })
+	if len(list) == 0 {
+		return unknown
+	}
+	return s.sendUserDeliveries(c, list)
+}
+
+func (s *Server) sendUserDeliveries(c *fiber.Ctx, list []signalbox.DeliveryRecord) error {
 	page := tracePage{Deliveries: []tracedDelivery{}}
 	// Processors are not channels, and none of the user's business.
-	for _, record := range withInbox(list, &notification) {
+	for _, record := range list {
 		if _, known := s.deps.Policy.Channel(record.Channel); known {
 			page.Deliveries = append(page.Deliveries, traced(&record))
 		}
@@ -116,7 +166,8 @@ func withInbox(list []signalbox.DeliveryRecord, n *signalbox.Notification) []sig
 	}}, list...)
 }
 
-func (s *Server) requestDeliveries(c *fiber.Ctx, origin, id, cursor string, limit int) error {
+// requestDeliveries tells of a request, or of one notification, whose origin may know.
+func (s *Server) requestDeliveries(c *fiber.Ctx, mine func(origin string) bool, id, cursor string, limit int) error {
 	ctx, cancel := s.requestContext(0)
 	defer cancel()
 	trace, err := s.deps.Trace.RequestTrace(ctx, id, cursor, limit)
@@ -124,7 +175,7 @@ func (s *Server) requestDeliveries(c *fiber.Ctx, origin, id, cursor string, limi
 		unknown := err
 		notification, err := s.deps.Trace.Lookup(ctx, id)
 		switch {
-		case signalbox.ErrorCode(err) == signalbox.CodeNotFound, err == nil && notification.Origin != origin:
+		case signalbox.ErrorCode(err) == signalbox.CodeNotFound, err == nil && !mine(notification.Origin):
 			return unknown
 		case err != nil:
 			return err
@@ -142,7 +193,7 @@ func (s *Server) requestDeliveries(c *fiber.Ctx, origin, id, cursor string, limi
 	if err != nil {
 		return err
 	}
-	if trace.Request.Origin != origin {
+	if !mine(trace.Request.Origin) {
 		return signalbox.Errorf(signalbox.CodeNotFound, "Nothing is known of this request: it does not exist, is not processed yet, or is forgotten")
 	}
 	return sendJSON(c, pageOf(&trace))

@@ -94,7 +94,7 @@ func TestDeliveries(t *testing.T) {
 	}{
 		{"a user its own", n + "/deliveries", userToken, 200, `{"deliveries":[` + web + `,` + muted + `]}`},
 		{"a user what is not its own", signalbox.NotificationID(tracedID, "user:default/joe") + "/deliveries", userToken, 404, ""},
-		{"a user a request", tracedID + "/deliveries", userToken, 404, ""},
+		{"a user its part of a request", tracedID + "/deliveries", userToken, 200, `{"deliveries":[` + web + `,` + muted + `]}`},
 		{
 			"the sender its request", tracedID + "/deliveries?limit=3&cursor=x", serviceToken, 200,
 			`{"request":{"id":"` + tracedID + `","origin":"bench","created":"2026-01-02T03:04:05.678Z","status":"processed","recipients":2,"unknown":["group:default/none"]},` +
@@ -116,6 +116,16 @@ func TestDeliveries(t *testing.T) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) { got.want(t, c.status, strings.ReplaceAll(c.body, `"N"`, `"`+n+`"`)) })
+	}
+	// What is not in the inbox has deliveries, too; those of groups are not the user's.
+	h.inbox.rows = nil
+	store.trace.Deliveries = append(store.trace.Deliveries, store.trace.Deliveries[1])
+	store.trace.Deliveries[3].Audience = "group:default/ops"
+	h.get(userToken, deliveriesPath+tracedID+"/deliveries").want(t, 200, strings.ReplaceAll(`{"deliveries":[`+muted+`]}`, `"N"`, `"`+n+`"`))
+	store.trace.Deliveries = store.trace.Deliveries[2:]
+	store.trace.Deliveries[0].Audience = "group:default/ops"
+	if got := h.get(userToken, deliveriesPath+tracedID+"/deliveries"); got.StatusCode != http.StatusNotFound {
+		t.Errorf("what only a group got: %d %s", got.StatusCode, got.body)
 	}
 	// What another service sent is not there, for this one.
 	store.trace.Request.Origin, store.notification.Origin = "other", "other"

@@ -147,7 +147,7 @@ func (s *Server) changed(ctx context.Context, c *fiber.Ctx, link Unsubscription,
 	s.log.LogAttrs(ctx, slog.LevelInfo, "settings changed by unsubscribe link",
 		slog.String("logger", "audit"), slog.String("user", link.User), slog.String("channel", link.Channel),
 		slog.String("origin", link.Origin), slog.String("topic", link.Topic),
-		slog.String("address", c.IP()), slog.String("what", what))
+		slog.String("address", s.clientOf(c).addr.String()), slog.String("what", what))
 }
 
 // ownChoice is what a user chose about exactly the subject of a link. It is empty

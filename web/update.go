@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -22,6 +23,9 @@ func (s *Server) update(c *fiber.Ctx, user signalbox.UserPrincipal) error {
 	if err != nil {
 		return err
 	}
+	if err := request.Change.Validate("request/body", time.Now()); err != nil {
+		return err
+	}
 	ctx, cancel := s.requestContext(0)
 	defer cancel()
 	if request.Filter != nil {
@@ -30,9 +34,10 @@ func (s *Server) update(c *fiber.Ctx, user signalbox.UserPrincipal) error {
 			return err
 		}
 		return sendJSON(c, fiber.Map{
-			// A row can be in both counts: how many rows there were together is
-			// not known when both flags are set, but at least this many.
-			"updated": max(updated.Read, updated.Saved), "read": updated.Read, "saved": updated.Saved,
+			// A row can be in several counts: how many rows there were together is
+			// not known when several flags are set, but at least this many.
+			"updated": max(updated.Read, updated.Saved, updated.Snoozed),
+			"read":    updated.Read, "saved": updated.Saved, "snoozed": updated.Snoozed,
 		})
 	}
 	ids := knownIDs(request.IDs)
@@ -72,7 +77,14 @@ func (s *Server) change(ctx context.Context, user signalbox.UserPrincipal, filte
 	if err != nil {
 		return updated, err
 	}
-	var signals []signalbox.Signal
+	var (
+		signals []signalbox.Signal
+		snoozes *bool
+	)
+	if until := change.SnoozedUntil; until != nil {
+		given := !until.IsZero()
+		snoozes = &given
+	}
 	for _, flag := range []struct {
 		to      *bool
 		on, off string
@@ -81,6 +93,7 @@ func (s *Server) change(ctx context.Context, user signalbox.UserPrincipal, filte
 	}{
 		{change.Read, signalbox.ActionNotificationRead, signalbox.ActionNotificationUnread, updated.ReadIDs, updated.Read},
 		{change.Saved, signalbox.ActionNotificationSaved, signalbox.ActionNotificationUnsaved, updated.SavedIDs, updated.Saved},
+		{snoozes, signalbox.ActionNotificationSnoozed, signalbox.ActionNotificationUnsnoozed, updated.SnoozedIDs, updated.Snoozed},
 	} {
 		if flag.to == nil || flag.total == 0 {
 			continue

@@ -105,7 +105,7 @@ func TestCapturedExchanges(t *testing.T) {
 			`{"error":{"name":"InputError","message":"request/query/minimumSeverity must be equal to one of the allowed values: critical, high, normal, low"},"request":{"method":"GET","url":"/notifications?minimumSeverity=mega"},"response":{"statusCode":400}}`,
 		},
 		{"topics", get, "/topics", userToken, "", 200, `{"topics":["topic-00"]}`},
-		{"status", get, "/status", userToken, "", 200, `{"unread":1,"read":0}`},
+		{"status (and what is snoozed)", get, "/status", userToken, "", 200, `{"unread":1,"read":0,"snoozed":0}`},
 		{"unknown group (differs: the receipt)", post, "/notifications", serviceToken, `{"recipients":{"type":"entity","entityRef":"group:default/none"},"payload":{"title":"t"}}`, 202, accepted},
 		{
 			"bad ref", post, "/notifications", serviceToken, `{"recipients":{"type":"entity","entityRef":"not a ref"},"payload":{"title":"t"}}`, 400,

@@ -15,6 +15,7 @@ import (
 // Store is what the suites test: the seams and their maintenance.
 type Store interface {
 	signalbox.Inbox
+	signalbox.Snoozes
 	signalbox.Committer
 	signalbox.Accepter
 	signalbox.SettingsStore
@@ -23,6 +24,7 @@ type Store interface {
 	signalbox.DeadLetterStore
 	signalbox.DeliveryStore
 	signalbox.TraceStore
+	signalbox.SessionStore
 	signalbox.TokenStore
 
 	DeleteExpired(ctx context.Context, before time.Time, batch int) (int, error)
@@ -32,6 +34,7 @@ type Store interface {
 	DeleteThreads(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteTokens(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteDigests(ctx context.Context, before time.Time, batch int) (int, error)
+	DeleteSessions(ctx context.Context, before time.Time, batch int) (int, error)
 	CountDeadLetters(ctx context.Context) (int, error)
 }
 
@@ -188,6 +191,8 @@ func recount(t *testing.T, s signalbox.Inbox, users ...string) {
 				saved++
 			}
 		}
+		snoozed := list(t, s, user, signalbox.Filter{Snoozed: true}, signalbox.Page{})
+		want.Snoozed = len(snoozed)
 		got, err := s.Status(t.Context(), user)
 		if err != nil {
 			t.Fatal(err)
@@ -202,6 +207,7 @@ func recount(t *testing.T, s signalbox.Inbox, users ...string) {
 			{signalbox.Filter{Read: no}, want.Unread},
 			{signalbox.Filter{Saved: yes}, saved},
 			{signalbox.Filter{Saved: no}, want.Read + want.Unread - saved},
+			{signalbox.Filter{Snoozed: true}, want.Snoozed},
 		} {
 			count, err := s.Count(t.Context(), user, c.filter)
 			if err != nil {

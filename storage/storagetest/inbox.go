@@ -204,7 +204,7 @@ func pages(t *testing.T, f Fixture) {
 		}
 		byCursor = append(byCursor, idsOf(part)...)
 		last := part[len(part)-1]
-		page.After = &signalbox.Cursor{Revised: last.Revised(), ID: last.ID}
+		page.After = &signalbox.Cursor{Arrived: last.Arrived(), ID: last.ID}
 	}
 	equal(t, "by offset", byOffset, all)
 	equal(t, "by cursor", byCursor, all)
@@ -293,14 +293,14 @@ func foreignIDs(t *testing.T, f Fixture) {
 }
 
 func badPages(t *testing.T, f Fixture) {
-	cursor := &signalbox.Cursor{Revised: start, ID: requestID(start, 1)}
+	cursor := &signalbox.Cursor{Arrived: start, ID: requestID(start, 1)}
 	for name, page := range map[string]signalbox.Page{
 		"negative offset":   {Offset: -1},
 		"negative limit":    {Limit: -1, HasLimit: true},
 		"unknown field":     {Order: []signalbox.Order{{Field: "id; DROP TABLE notifications"}}},
 		"cursor and offset": {After: cursor, Offset: 1},
 		"cursor and order":  {After: cursor, Order: []signalbox.Order{{Field: signalbox.OrderTitle}}},
-		"cursor without id": {After: &signalbox.Cursor{Revised: start, ID: "x"}},
+		"cursor without id": {After: &signalbox.Cursor{Arrived: start, ID: "x"}},
 	} {
 		if _, err := f.Store.List(t.Context(), alice, signalbox.Filter{}, page); signalbox.ErrorCode(err) != signalbox.CodeInput {
 			t.Errorf("%s: %v, want an input error", name, err)
@@ -329,7 +329,7 @@ func property(t *testing.T, f Fixture) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
-	m := newModel()
+	m := newModel(f.Clock.Now)
 	users := []string{alice, bob, "user:default/carol"}
 	var sent []signalbox.Notification
 	next := int64(1)
@@ -379,10 +379,13 @@ func property(t *testing.T, f Fixture) {
 			}
 		case 4, 5, 6:
 			user, filter := choose(random, users), randomFilter(random, sent)
-			change := signalbox.Change{Read: choose(random, []*bool{nil, yes, no}), Saved: choose(random, []*bool{nil, yes, no})}
 			f.Clock.Advance(time.Duration(random.IntN(3)) * time.Second)
+			change := signalbox.Change{
+				Read: choose(random, []*bool{nil, yes, no}), Saved: choose(random, []*bool{nil, yes, no}),
+				SnoozedUntil: choose(random, []*time.Time{nil, nil, {}, snoozeTime(f, 1+random.IntN(6))}),
+			}
 			equal(t, fmt.Sprintf("update %+v by %+v", change, filter), update(t, f.Store, user, filter, change),
-				m.update(user, filter, change, f.Clock.Now()),
+				m.update(user, filter, change),
 				cmpopts.SortSlices(func(a, b string) bool { return a < b }), cmpopts.EquateEmpty())
 		case 7:
 			if round%4 != 0 {
@@ -434,6 +437,7 @@ func randomFilter(random *rand.Rand, sent []signalbox.Notification) (f signalbox
 	if random.IntN(3) == 0 {
 		f.CreatedAfter = start.Add(time.Duration(random.IntN(8)) * time.Hour)
 	}
+	f.Snoozed = random.IntN(5) == 0
 	if random.IntN(3) == 0 {
 		f.MinimumSeverity = choose(random, signalbox.Severities())
 	}
@@ -448,7 +452,7 @@ func randomPage(random *rand.Rand, sent []signalbox.Notification) (p signalbox.P
 	case 0:
 		if len(sent) > 0 {
 			n := choose(random, sent)
-			p.After = &signalbox.Cursor{Revised: n.Revised(), ID: n.ID}
+			p.After = &signalbox.Cursor{Arrived: n.Arrived(), ID: n.ID}
 		}
 		return p
 	case 1:

@@ -14,6 +14,9 @@ type model struct {
 	rows []*signalbox.Notification
 	// marks holds what users did to broadcasts, by user and identifier.
 	marks map[[2]string]*mark
+	// naps are the last snoozes, by user and identifier.
+	naps map[[2]string]nap
+	now  func() time.Time
 }
 
 type mark struct {
@@ -22,7 +25,15 @@ type mark struct {
 	saved    time.Time
 }
 
-func newModel() *model { return &model{marks: make(map[[2]string]*mark)} }
+// nap is a snooze of one revision, and what it replaced.
+type nap struct {
+	revision            int64
+	until, before, read time.Time
+}
+
+func newModel(now func() time.Time) *model {
+	return &model{marks: make(map[[2]string]*mark), naps: make(map[[2]string]nap), now: now}
+}
 
 // commit stores one notification and reports whether that changed anything.
 func (m *model) commit(n signalbox.Notification) bool {
@@ -53,6 +64,13 @@ func (m *model) as(user string, row *signalbox.Notification) signalbox.Notificat
 			n.Read = mark.read
 		}
 	}
+	switch nap := m.naps[[2]string{user, n.ID}]; {
+	case nap.revision < n.Revision:
+	case nap.until.After(m.now()):
+		n.SnoozedUntil = nap.until
+	default:
+		n.Woken = nap.until
+	}
 	return n
 }
 
@@ -66,7 +84,7 @@ func (m *model) list(user string, filter signalbox.Filter, page signalbox.Page) 
 	}
 	order := page.Order
 	if len(order) == 0 {
-		order = []signalbox.Order{{Field: signalbox.OrderRevised, Descending: true}}
+		order = []signalbox.Order{{Field: signalbox.OrderArrived, Descending: true}}
 	}
 	order = append(slices.Clone(order), signalbox.Order{Field: signalbox.OrderID, Descending: order[len(order)-1].Descending})
 	slices.SortFunc(rows, func(a, b signalbox.Notification) int {
@@ -82,7 +100,7 @@ func (m *model) list(user string, filter signalbox.Filter, page signalbox.Page) 
 		return 0
 	})
 	if page.After != nil {
-		for len(rows) > 0 && cmp.Or(rows[0].Revised().Compare(page.After.Revised), cmp.Compare(rows[0].ID, page.After.ID)) >= 0 {
+		for len(rows) > 0 && cmp.Or(rows[0].Arrived().Compare(page.After.Arrived), cmp.Compare(rows[0].ID, page.After.ID)) >= 0 {
 			rows = rows[1:]
 		}
 	}
@@ -94,40 +112,74 @@ func (m *model) list(user string, filter signalbox.Filter, page signalbox.Page) 
 }
 
 // update applies a change and returns how many flags it altered.
-func (m *model) update(user string, filter signalbox.Filter, change signalbox.Change, now time.Time) (updated signalbox.Updated) {
-	set := func(flag *time.Time, to *bool, ids *[]string, id string) bool {
+func (m *model) update(user string, filter signalbox.Filter, change signalbox.Change) (updated signalbox.Updated) {
+	set := func(flag *time.Time, to *bool, ids *[]string, id string) {
 		if to == nil || *to == !flag.IsZero() {
-			return false
+			return
 		}
 		*flag = time.Time{}
 		if *to {
-			*flag = now
+			*flag = m.now()
 		}
 		*ids = append(*ids, id)
-		return true
 	}
 	for _, row := range m.rows {
 		n := m.as(user, row)
 		if n.User != user && !n.IsBroadcast() || !matches(n, filter) {
 			continue
 		}
-		read := set(&n.Read, change.Read, &updated.ReadIDs, n.ID)
-		saved := set(&n.Saved, change.Saved, &updated.SavedIDs, n.ID)
-		switch {
-		case !n.IsBroadcast():
-			row.Read, row.Saved = n.Read, n.Saved
-		case read || saved:
+		if m.snooze(user, &n, change) {
+			updated.SnoozedIDs = append(updated.SnoozedIDs, n.ID)
+		}
+		if n.SnoozedUntil.IsZero() {
+			set(&n.Read, change.Read, &updated.ReadIDs, n.ID)
+		}
+		set(&n.Saved, change.Saved, &updated.SavedIDs, n.ID)
+		if n.IsBroadcast() {
 			m.marks[[2]string{user, n.ID}] = &mark{read: n.Read, revision: n.Revision, saved: n.Saved}
+		} else {
+			row.Read, row.Saved = n.Read, n.Saved
 		}
 	}
-	updated.Read, updated.Saved = len(updated.ReadIDs), len(updated.SavedIDs)
+	updated.Read, updated.Saved, updated.Snoozed = len(updated.ReadIDs), len(updated.SavedIDs), len(updated.SnoozedIDs)
 	return updated
 }
 
-// deleteExpired deletes the rows that were revised before a time.
+// snooze does what a change says of snoozing, and reports whether it did anything.
+func (m *model) snooze(user string, n *signalbox.Notification, change signalbox.Change) bool {
+	key := [2]string{user, n.ID}
+	last := m.naps[key]
+	switch {
+	case change.SnoozedUntil == nil || n.SnoozedUntil.Equal(*change.SnoozedUntil):
+		return false
+	case change.SnoozedUntil.IsZero():
+		m.naps[key] = nap{revision: n.Revision, until: last.before}
+		n.SnoozedUntil = time.Time{}
+		if change.Read == nil {
+			n.Read = last.read
+		}
+		return true
+	}
+	next := nap{revision: n.Revision, until: *change.SnoozedUntil, before: n.Woken, read: n.Read}
+	if !n.SnoozedUntil.IsZero() {
+		next.before, next.read = last.before, last.read
+	}
+	m.naps[key] = next
+	n.SnoozedUntil, n.Read = next.until, time.Time{}
+	return true
+}
+
+// deleteExpired deletes the rows that arrived before a time, for everyone.
 func (m *model) deleteExpired(before time.Time) int {
 	all := len(m.rows)
-	m.rows = slices.DeleteFunc(m.rows, func(n *signalbox.Notification) bool { return n.Revised().Before(before) })
+	m.rows = slices.DeleteFunc(m.rows, func(n *signalbox.Notification) bool {
+		for key, nap := range m.naps {
+			if key[1] == n.ID && nap.revision >= n.Revision && !nap.until.Before(before) {
+				return false
+			}
+		}
+		return n.Revised().Before(before)
+	})
 	for key := range m.marks {
 		if !slices.ContainsFunc(m.rows, func(n *signalbox.Notification) bool { return n.ID == key[1] }) {
 			delete(m.marks, key)
@@ -156,7 +208,8 @@ func matches(n signalbox.Notification, f signalbox.Filter) bool {
 		(strings.Contains(strings.ToLower(n.Payload.Title), search) || strings.Contains(strings.ToLower(n.Payload.Description), search)) &&
 		(f.Read == nil || *f.Read == !n.Read.IsZero()) &&
 		(f.Saved == nil || *f.Saved == !n.Saved.IsZero()) &&
-		!n.Revised().Before(f.CreatedAfter) &&
+		(f.Snoozed == !n.SnoozedUntil.IsZero() || !f.Snoozed && len(f.IDs) > 0) &&
+		!n.Arrived().Before(f.CreatedAfter) &&
 		(f.MinimumSeverity == "" || n.Payload.Severity.Rank() >= f.MinimumSeverity.Rank())
 }
 
@@ -169,8 +222,8 @@ func compare(a, b signalbox.Notification, field signalbox.OrderField) int {
 		return a.Compare(b)
 	}
 	switch field {
-	case signalbox.OrderRevised:
-		return a.Revised().Compare(b.Revised())
+	case signalbox.OrderArrived:
+		return a.Arrived().Compare(b.Arrived())
 	case signalbox.OrderUpdated:
 		return times(a.Updated, b.Updated)
 	case signalbox.OrderRead:

@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,18 +14,12 @@ import (
 	"github.com/signalbox/signalbox"
 )
 
-// SessionStore is what [Sessions] tests.
-type SessionStore interface {
-	signalbox.SessionStore
-	DeleteSessions(ctx context.Context, before time.Time, batch int) (int, error)
-}
-
-// Sessions holds two stores on the same database to the contract of
-// [signalbox.SessionStore]. open returns a pair on an empty database each time.
-func Sessions(t *testing.T, open func(t *testing.T) (one, other SessionStore)) {
+// Sessions holds an implementation of [signalbox.SessionStore] to its contract. open
+// returns a fixture of its own each time.
+func Sessions(t *testing.T, open func(t *testing.T) Fixture) {
 	for _, test := range []struct {
 		name string
-		run  func(t *testing.T, one, other SessionStore)
+		run  func(t *testing.T, one, other Store)
 	}{
 		{"other instances find it", sessionIsShared},
 		{"an end is one everywhere", sessionEnds},
@@ -37,8 +30,8 @@ func Sessions(t *testing.T, open func(t *testing.T) (one, other SessionStore)) {
 		{"the expired are deleted", expiredSessionsGo},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			one, other := open(t)
-			test.run(t, one, other)
+			f := open(t)
+			test.run(t, f.Store, f.Other)
 		})
 	}
 }
@@ -51,7 +44,7 @@ func session(n int, user string) signalbox.Session {
 	}
 }
 
-func addSession(t *testing.T, s SessionStore, sessions ...signalbox.Session) {
+func addSession(t *testing.T, s Store, sessions ...signalbox.Session) {
 	t.Helper()
 	for _, one := range sessions {
 		if err := s.AddSession(t.Context(), one); err != nil {
@@ -61,7 +54,7 @@ func addSession(t *testing.T, s SessionStore, sessions ...signalbox.Session) {
 }
 
 // sessionOf returns nil for one that is not there.
-func sessionOf(t *testing.T, s SessionStore, id string) *signalbox.Session {
+func sessionOf(t *testing.T, s Store, id string) *signalbox.Session {
 	t.Helper()
 	found, ok, err := s.SessionByID(t.Context(), id)
 	if err != nil {
@@ -73,7 +66,7 @@ func sessionOf(t *testing.T, s SessionStore, id string) *signalbox.Session {
 	return &found
 }
 
-func sessionIsShared(t *testing.T, one, other SessionStore) {
+func sessionIsShared(t *testing.T, one, other Store) {
 	full, bare := session(1, alice), session(2, bob)
 	bare.Groups, bare.Renew, bare.Sealed = nil, time.Time{}, nil
 	addSession(t, one, full, bare)
@@ -91,7 +84,7 @@ func sessionIsShared(t *testing.T, one, other SessionStore) {
 	}
 }
 
-func sessionEnds(t *testing.T, one, other SessionStore) {
+func sessionEnds(t *testing.T, one, other Store) {
 	addSession(t, one, session(1, alice), session(2, alice), session(3, alice), session(4, bob))
 	for range 2 {
 		if err := other.EndSession(t.Context(), session(1, alice).ID); err != nil {
@@ -125,7 +118,7 @@ func sessionEnds(t *testing.T, one, other SessionStore) {
 	}
 }
 
-func sessionIsTouched(t *testing.T, one, other SessionStore) {
+func sessionIsTouched(t *testing.T, one, other Store) {
 	s := session(1, alice)
 	addSession(t, one, s)
 	later := s.Seen.Add(time.Minute)
@@ -139,7 +132,7 @@ func sessionIsTouched(t *testing.T, one, other SessionStore) {
 	}
 }
 
-func oneRenews(t *testing.T, one, other SessionStore) {
+func oneRenews(t *testing.T, one, other Store) {
 	s := session(1, alice)
 	addSession(t, one, s)
 	next := s.Renew.Add(time.Minute)
@@ -147,7 +140,7 @@ func oneRenews(t *testing.T, one, other SessionStore) {
 	var callers sync.WaitGroup
 	for i := range 8 {
 		callers.Go(func() {
-			mine, err := []SessionStore{one, other}[i%2].ClaimRenewal(t.Context(), s.ID, s.Renew, next)
+			mine, err := []Store{one, other}[i%2].ClaimRenewal(t.Context(), s.ID, s.Renew, next)
 			if err != nil {
 				t.Error(err)
 			}
@@ -173,7 +166,7 @@ func oneRenews(t *testing.T, one, other SessionStore) {
 	}
 }
 
-func endedAreTold(t *testing.T, one, other SessionStore) {
+func endedAreTold(t *testing.T, one, other Store) {
 	a, b, c := session(1, alice), session(2, alice), session(3, bob)
 	b.Expires = start.Add(10 * time.Hour)
 	c.Seen = start
@@ -201,7 +194,7 @@ func endedAreTold(t *testing.T, one, other SessionStore) {
 	}
 }
 
-func sessionsAreBounded(t *testing.T, one, other SessionStore) {
+func sessionsAreBounded(t *testing.T, one, other Store) {
 	for i := range signalbox.MaxSessions + 3 {
 		addSession(t, one, session(i, alice))
 	}
@@ -220,7 +213,7 @@ func sessionsAreBounded(t *testing.T, one, other SessionStore) {
 	}
 }
 
-func expiredSessionsGo(t *testing.T, one, other SessionStore) {
+func expiredSessionsGo(t *testing.T, one, other Store) {
 	for i := range 25 {
 		addSession(t, one, session(i, fmt.Sprintf("user:default/u%d", i)))
 	}

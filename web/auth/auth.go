@@ -61,7 +61,8 @@ type Authenticator interface {
 
 // Chain asks authenticators in order until one knows the kind of credentials.
 // If none does, the answer is CodeAuthentication: "Missing credentials" without
-// a token, else "Invalid token".
+// a token, else "Invalid token"; it wraps [ErrNotMine], so that a chain can be part
+// of another.
 type Chain []Authenticator
 
 // Authenticate implements [Authenticator].
@@ -72,8 +73,17 @@ func (c Chain) Authenticate(ctx context.Context, credentials Credentials) (signa
 			return principal, err
 		}
 	}
+	message := "Invalid token"
 	if credentials.Token == "" {
-		return nil, signalbox.Errorf(signalbox.CodeAuthentication, "Missing credentials")
+		message = "Missing credentials"
 	}
-	return nil, signalbox.Errorf(signalbox.CodeAuthentication, "Invalid token")
+	return nil, nobodysError{signalbox.Errorf(signalbox.CodeAuthentication, "%s", message)}
 }
+
+// nobodysError is the error of a chain none of whose members knows the credentials.
+type nobodysError struct{ error }
+
+func (e nobodysError) Unwrap() error { return e.error }
+
+// Is makes it an [ErrNotMine].
+func (nobodysError) Is(target error) bool { return target == ErrNotMine }

@@ -12,7 +12,7 @@ import (
 // HeaderRequest is the header by which a page shows that a request is its own: a
 // browser lets no page of another origin set it without asking first. Any value
 // will do.
-const HeaderRequest = "X-Signalbox-Request"
+const HeaderRequest = "X-Requested-With"
 
 // Pages tells the requests of this server's own pages from those that a foreign page
 // makes a browser send. It is for credentials that a browser attaches by itself,
@@ -63,29 +63,33 @@ func originOf(address string) (string, bool) {
 // allowed page. What changes anything needs that, or Sec-Fetch-Site: same-origin, and
 // besides a JSON content type or [HeaderRequest].
 func (p Pages) Check(credentials Credentials) error {
-	socket := strings.EqualFold(credentials.header("Upgrade"), "websocket")
-	switch credentials.Method {
-	case "GET", "HEAD", "OPTIONS":
-		if !socket {
-			return nil
-		}
-	}
-	switch {
-	case credentials.Origin != "":
-		if !p.knows(credentials) {
-			return signalbox.Errorf(signalbox.CodeNotAllowed, "Pages of this origin may not act for those who are signed in here")
-		}
-	case socket || credentials.header("Sec-Fetch-Site") != "same-origin":
-		return signalbox.Errorf(signalbox.CodeNotAllowed, "The request does not say which page it is from: the Origin header is missing")
-	}
-	if socket {
-		return nil
+	if err := p.CheckOrigin(credentials); err != nil || !changes(credentials) {
+		return err
 	}
 	mediaType, _, _ := strings.Cut(credentials.header("Content-Type"), ";")
 	if credentials.header(HeaderRequest) == "" && !strings.EqualFold(strings.TrimSpace(mediaType), "application/json") {
 		return signalbox.Errorf(signalbox.CodeNotAllowed, "The request needs the header %s, or the Content-Type application/json", HeaderRequest)
 	}
 	return nil
+}
+
+// CheckOrigin is Check for what a page may send as a form.
+func (p Pages) CheckOrigin(credentials Credentials) error {
+	socket := strings.EqualFold(credentials.header("Upgrade"), "websocket")
+	switch {
+	case !socket && !changes(credentials):
+		return nil
+	case credentials.Origin != "" && !p.knows(credentials):
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "Pages of this origin may not act for those who are signed in here")
+	case credentials.Origin == "" && (socket || credentials.header("Sec-Fetch-Site") != "same-origin"):
+		return signalbox.Errorf(signalbox.CodeNotAllowed, "The request does not say which page it is from: the Origin header is missing")
+	}
+	return nil
+}
+
+// changes reports whether a request is for more than reading.
+func changes(credentials Credentials) bool {
+	return !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, credentials.Method)
 }
 
 // knows reports whether the Origin header is of an own or allowed page.

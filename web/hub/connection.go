@@ -22,6 +22,10 @@ type connection struct {
 	user  string
 	// refs are the user's ownership references, each once.
 	refs []string
+	// expires is when the user's credential does; zero for never. session is the
+	// session it belongs to; empty for none.
+	expires time.Time
+	session string
 	// socket is what lies below the WebSocket library and fasthttp's wrapper,
 	// whose Close does nothing. Its methods may be called concurrently.
 	socket net.Conn
@@ -53,6 +57,8 @@ func newConnection(h *Hub, socket net.Conn, user signalbox.UserPrincipal) *conne
 		user:   user.Ref,
 		refs:   slices.Clip(slices.Compact(refs)),
 		socket: socket,
+
+		expires: user.Expires, session: user.Session,
 	}
 }
 

@@ -25,12 +25,16 @@ const maxControlPayload = 125
 
 // Frames that never differ.
 var (
-	pingFrame        = newFrame(websocket.PingMessage, nil)
-	restartFrame     = newCloseFrame(websocket.CloseServiceRestart, "the server is restarting")
-	fullFrame        = newCloseFrame(websocket.CloseTryAgainLater, "too many connections")
-	slowFrame        = newCloseFrame(websocket.CloseTryAgainLater, "the client is too slow")
-	tooBigFrame      = newCloseFrame(websocket.CloseMessageTooBig, "the message is too big")
-	tooOftenFrame    = newCloseFrame(websocket.ClosePolicyViolation, "too many messages")
+	pingFrame     = newFrame(websocket.PingMessage, nil)
+	restartFrame  = newCloseFrame(websocket.CloseServiceRestart, "the server is restarting")
+	fullFrame     = newCloseFrame(websocket.CloseTryAgainLater, "too many connections")
+	slowFrame     = newCloseFrame(websocket.CloseTryAgainLater, "the client is too slow")
+	tooBigFrame   = newCloseFrame(websocket.CloseMessageTooBig, "the message is too big")
+	tooOftenFrame = newCloseFrame(websocket.ClosePolicyViolation, "too many messages")
+	// Not 1000 or 1001, after which Backstage's client does not connect again: it is
+	// to come back with a new credential.
+	expiredFrame     = newCloseFrame(websocket.ClosePolicyViolation, "the credential has expired")
+	endedFrame       = newCloseFrame(websocket.ClosePolicyViolation, "the session has ended")
 	tooManySubsFrame = newCloseFrame(websocket.ClosePolicyViolation, "too many subscriptions")
 )
 

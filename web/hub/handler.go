@@ -41,7 +41,8 @@ func Token(c *fiber.Ctx) string {
 // 426, and one beyond [Config.MaxConnections] or after [Hub.Close] with a
 // [signalbox.CodeUnavailable] error.
 //
-// The connection is served within the handler's goroutine, as the WebSocket
+// A connection ends with code 1008 when its user's credential expires, and when
+// [Hub.EndSessions] is told its session. The connection is served within the handler's goroutine, as the WebSocket
 // middleware demands, and it does not keep the request's credentials.
 func (h *Hub) Handler(authenticate func(c *fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 	upgrade := websocket.New(h.accept, websocket.Config{
@@ -87,6 +88,8 @@ func cloneUser(user signalbox.UserPrincipal) signalbox.UserPrincipal {
 	clone := signalbox.UserPrincipal{
 		Ref:       strings.Clone(user.Ref),
 		Ownership: make([]string, len(user.Ownership)),
+		Expires:   user.Expires,
+		Session:   strings.Clone(user.Session),
 	}
 	for i, ref := range user.Ownership {
 		clone.Ownership[i] = strings.Clone(ref)

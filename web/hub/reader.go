@@ -49,6 +49,9 @@ func (r *reader) run() {
 		return nil
 	})
 	r.extend(time.Now())
+	if !r.expires.IsZero() {
+		defer time.AfterFunc(time.Until(r.expires), func() { r.close(expiredFrame) }).Stop()
+	}
 	r.readMessages()
 }
 

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -21,7 +22,7 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// The content codings, in the order in which they are preferred.
+// The content codings.
 const (
 	brotliCoding   = "br"
 	gzipCoding     = "gzip"
@@ -63,10 +64,7 @@ func newAsset(kind string, content []byte) *asset {
 // serve answers with the file in the coding that the client likes best, or with 304
 // if it has it.
 func (a *asset) serve(c *fiber.Ctx) error {
-	coding := c.AcceptsEncodings(brotliCoding, gzipCoding, identityCoding)
-	if c.Get(fiber.HeaderAcceptEncoding) == "" {
-		coding = identityCoding // who says nothing may understand nothing
-	}
+	coding := negotiate(c.Get(fiber.HeaderAcceptEncoding))
 	c.Vary(fiber.HeaderAcceptEncoding)
 	tag := `"` + a.tag + "-" + coding + `"`
 	content := a.content
@@ -88,6 +86,31 @@ func (a *asset) serve(c *fiber.Ctx) error {
 	}
 	c.Set(fiber.HeaderContentType, a.kind)
 	return c.Send(content)
+}
+
+// negotiate returns the best coding that an Accept-Encoding header takes (RFC 9110,
+// 12.5.3). Whoever says nothing may understand nothing.
+func negotiate(header string) string {
+	best, weight := identityCoding, 0.0
+	for _, coding := range []string{brotliCoding, gzipCoding} {
+		for one := range strings.SplitSeq(header, ",") {
+			name, parameter, _ := strings.Cut(one, ";")
+			if name = strings.TrimSpace(name); !strings.EqualFold(name, coding) && name != "*" {
+				continue
+			}
+			q := 1.0
+			if text, ok := strings.CutPrefix(strings.ReplaceAll(parameter, " ", ""), "q="); ok {
+				var err error
+				if q, err = strconv.ParseFloat(text, 64); err != nil {
+					q = 0
+				}
+			}
+			if q > weight {
+				best, weight = coding, q
+			}
+		}
+	}
+	return best
 }
 
 // matches reports whether an If-None-Match header names a tag (RFC 9110, 13.1.2).

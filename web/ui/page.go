@@ -41,9 +41,9 @@ func (c Config) validate() error {
 	return nil
 }
 
-// documentPaths are the addresses at which the page itself is: its scripts show what
-// the address says. What ends with a slash stands for what is below it, too.
-var documentPaths = []string{"/", "/settings", "/admin", "/admin/"}
+// documentPaths are the addresses at which the page itself is, as Fiber patterns: its
+// scripts show what the address says.
+var documentPaths = []string{"/", "/settings", "/admin", "/admin/*"}
 
 // maxDepth is how many slashes, besides the first, the path of a document may have.
 const maxDepth = 3
@@ -57,6 +57,8 @@ type Page struct {
 	version   string
 	assets    map[string]*asset
 	documents [maxDepth + 1]*asset
+	// bell has the files that foreign pages load.
+	bell map[string]*asset
 }
 
 // New reads the embedded files. It compresses none of them: that is done when
@@ -68,7 +70,7 @@ func New(config Config) (*Page, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	p := &Page{assets: make(map[string]*asset)}
+	p := &Page{assets: make(map[string]*asset), bell: make(map[string]*asset)}
 	var names []string
 	all := sha256.New()
 	err := fs.WalkDir(static, "static", func(name string, entry fs.DirEntry, err error) error {
@@ -81,7 +83,7 @@ func New(config Config) (*Page, error) {
 		}
 		name = strings.TrimPrefix(name, "static/")
 		kind, ok := contentTypes[path.Ext(name)]
-		if !ok || name == documentName {
+		if !ok || name == documentName || p.takeBell(name, kind, content) {
 			return nil
 		}
 		names = append(names, name)
@@ -138,7 +140,7 @@ func (p *Page) renderDocuments(config Config, names []string) error {
 
 // isStartup reports whether the inbox needs a script.
 func isStartup(name string) bool {
-	return !slices.ContainsFunc([]string{"js/settings/", "js/admin/", "i18n/", "bell"}, func(prefix string) bool {
+	return !slices.ContainsFunc([]string{"js/settings/", "js/admin/", "i18n/"}, func(prefix string) bool {
 		return strings.HasPrefix(name, prefix)
 	}) && name != themeName
 }
@@ -146,19 +148,22 @@ func isStartup(name string) bool {
 // themeName is the one script that is no module: it runs before anything is painted.
 const themeName = "theme.js"
 
-// Handle answers a request for the page or one of its files, and returns
-// [fiber.ErrNotFound] for what is neither, [fiber.ErrMethodNotAllowed] for what is
-// not read.
+// Paths lists where the page and its files are, as Fiber patterns.
+func (p *Page) Paths() []string {
+	return slices.Concat(documentPaths, bellPaths(), []string{assetsPath + "*"})
+}
+
+// Handle answers a request for one of the paths. It returns [fiber.ErrNotFound] for a
+// file that there is not.
 func (p *Page) Handle(c *fiber.Ctx) error {
 	found, caching := p.find(c.Path())
 	if found == nil {
 		return fiber.ErrNotFound
 	}
-	if method := c.Method(); method != fiber.MethodGet && method != fiber.MethodHead {
-		c.Set(fiber.HeaderAllow, "GET, HEAD")
-		return fiber.ErrMethodNotAllowed
-	}
 	secure(c)
+	if found == p.bell[bellScript] {
+		share(c)
+	}
 	c.Set(fiber.HeaderCacheControl, caching)
 	return found.serve(c)
 }
@@ -183,11 +188,11 @@ func (p *Page) find(at string) (found *asset, caching string) {
 		// instance. What it has is better than nothing, for once.
 		return p.assets[name], cacheNever
 	}
-	isDocument := slices.ContainsFunc(documentPaths, func(path string) bool {
-		return at == path || path != "/" && strings.HasSuffix(path, "/") && strings.HasPrefix(at, path)
-	})
+	if found := p.findBell(at); found != nil {
+		return found, cacheChecked
+	}
 	depth := strings.Count(at, "/") - 1
-	if !isDocument || depth > maxDepth || depth < 0 {
+	if depth < 0 || depth > maxDepth {
 		return nil, ""
 	}
 	return p.documents[depth], cacheChecked

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -48,8 +47,8 @@ type Config struct {
 	Ownership auth.Ownership
 	// Now defaults to [time.Now].
 	Now func() time.Time
-	// Logger gets the audit log of tokens that are refused, and what fails. Defaults
-	// to discarding it.
+	// Logger gets what fails and, for the audit log, which tokens are used that ended.
+	// Defaults to discarding it.
 	Logger *slog.Logger
 }
 
@@ -62,9 +61,9 @@ type Authenticator struct {
 	now       func() time.Time
 	log       *slog.Logger
 
-	// Of each kind of refusal, one per second is logged, so that nobody can flood
-	// the log, and those that nobody knows hide none that are known.
-	unknown, ended, untold rate.Sometimes
+	// These bound what is logged of tokens that ended, and of uses that could not be
+	// recorded.
+	ended, untold rate.Sometimes
 
 	mu    sync.Mutex
 	known map[signalbox.TokenHash]known
@@ -88,11 +87,11 @@ func New(store Store, config Config) (*Authenticator, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	each := func() rate.Sometimes { return rate.Sometimes{Interval: time.Second} }
 	return &Authenticator{
 		store: store, ownership: config.Ownership, now: config.Now, log: config.Logger,
-		unknown: each(), ended: each(), untold: each(),
-		known: make(map[signalbox.TokenHash]known),
+		ended:  rate.Sometimes{Interval: time.Second},
+		untold: rate.Sometimes{Interval: time.Second},
+		known:  make(map[signalbox.TokenHash]known),
 	}, nil
 }
 
@@ -102,24 +101,23 @@ func (a *Authenticator) Authenticate(ctx context.Context, credentials auth.Crede
 		return nil, auth.ErrNotMine
 	}
 	if !wellFormed(credentials.Token) {
-		a.refuseUnknown(ctx, credentials.Remote)
 		return nil, signalbox.Errorf(signalbox.CodeAuthentication, "Invalid API token: it was not copied in full")
 	}
 	found, err := a.find(ctx, signalbox.HashToken(credentials.Token))
 	if signalbox.ErrorCode(err) == signalbox.CodeNotFound {
-		a.refuseUnknown(ctx, credentials.Remote)
 		return nil, signalbox.Errorf(signalbox.CodeAuthentication, "Invalid API token: it does not exist (any more)")
 	}
 	if err != nil {
 		return nil, signalbox.Unavailable("API tokens cannot be checked now, try again later", time.Second, err)
 	}
 	if state := found.token.State(a.now()); state != "active" {
-		a.refuseEnded(ctx, &found.token, state, credentials.Remote)
-		message := "Invalid API token: it has expired"
+		a.recordEnded(ctx, &found.token, state, credentials)
+		// The identifier is no secret, and tells which of many it was.
+		how := "has expired"
 		if state == "revoked" {
-			message = "Invalid API token: it was revoked"
+			how = "was revoked"
 		}
-		return nil, signalbox.Errorf(signalbox.CodeAuthentication, "%s", message)
+		return nil, signalbox.Errorf(signalbox.CodeAuthentication, "Invalid API token: %s %s", found.token.ID, how)
 	}
 	return found.principal(), nil
 }
@@ -202,29 +200,18 @@ func (a *Authenticator) touch(ctx context.Context, token *signalbox.APIToken, no
 	}
 }
 
-func (a *Authenticator) refuseUnknown(ctx context.Context, from netip.Addr) {
-	a.unknown.Do(func() {
-		a.audit(ctx, from, slog.String("kind", "unknown"), slog.String("who", ""), slog.String("what", "unknown API token refused"))
-	})
-}
-
-func (a *Authenticator) refuseEnded(ctx context.Context, token *signalbox.APIToken, state string, from netip.Addr) {
+// recordEnded records, at most once per second, that somebody came with a token that
+// ended: it may be a program that was forgotten, or a thief. Package web records where
+// from.
+func (a *Authenticator) recordEnded(ctx context.Context, token *signalbox.APIToken, state string, credentials auth.Credentials) {
 	kind := "user"
 	if token.User == "" {
 		kind = "service"
 	}
 	a.ended.Do(func() {
-		a.audit(ctx, from, slog.String("kind", kind), slog.String("who", token.Subject()), slog.String("what", state+" API token refused"),
+		a.log.LogAttrs(ctx, slog.LevelInfo, "API token refused",
+			slog.String("logger", "audit"), slog.String("kind", kind), slog.String("who", token.Subject()),
+			slog.String("remote", credentials.Remote.String()), slog.String("what", "use "+state+" token"),
 			slog.String("token", token.ID), slog.String("name", token.Name))
 	})
-}
-
-// audit writes an entry of the audit log, in the form of package web's.
-func (a *Authenticator) audit(ctx context.Context, from netip.Addr, about ...slog.Attr) {
-	address := ""
-	if from.IsValid() {
-		address = from.String()
-	}
-	a.log.LogAttrs(ctx, slog.LevelInfo, "credentials refused",
-		append([]slog.Attr{slog.String("logger", "audit"), slog.String("address", address)}, about...)...)
 }

@@ -91,26 +91,26 @@ func (c Claims) find(path string) (any, bool) {
 	return nil, false
 }
 
-// texts returns a claim that is text or a list of it.
-func (c Claims) texts(path string) (texts []string, present, ok bool) {
+// texts returns a claim that is text or a list of it; none if it is not there.
+func (c Claims) texts(path string) (texts []string, ok bool) {
 	value, present := c.find(path)
 	if !present {
-		return nil, false, true
+		return nil, true
 	}
 	switch value := value.(type) {
 	case string:
-		return []string{value}, true, true
+		return []string{value}, true
 	case []any:
 		for _, element := range value {
 			text, isText := element.(string)
 			if !isText {
-				return nil, true, false
+				return nil, false
 			}
 			texts = append(texts, text)
 		}
-		return texts, true, true
+		return texts, true
 	}
-	return nil, true, false
+	return nil, false
 }
 
 // User is who a user is by its claims.
@@ -152,7 +152,7 @@ func (m *Mapper) isService(claims Claims) bool {
 	}
 	value, present := claims.find(m.service.When.Claim)
 	if want := m.service.When.Value; present && want != "" {
-		if texts, _, ok := claims.texts(m.service.When.Claim); ok {
+		if texts, ok := claims.texts(m.service.When.Claim); ok {
 			return slices.Contains(texts, want)
 		}
 		return fmt.Sprint(value) == want
@@ -182,7 +182,7 @@ func (m *Mapper) User(claims Claims) (User, error) {
 	}
 	user := User{Ref: ref}
 	if m.groups != nil {
-		texts, _, ok := claims.texts(m.groups.Claim)
+		texts, ok := claims.texts(m.groups.Claim)
 		if !ok {
 			return User{}, refuse(m.groups.Claim, "makes no groups: it is not a list of texts")
 		}

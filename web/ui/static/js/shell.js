@@ -4,7 +4,9 @@ import { html, useEffect, useState } from './kit/html.js';
 import { Icon } from './kit/icons.js';
 import { number, t } from './kit/i18n.js';
 import { Menu } from './kit/menu.js';
+import { recallHere, rememberHere } from './kit/memory.js';
 import { prefer, preferences } from './kit/preferences.js';
+import { useRedraw } from './kit/redraw.js';
 import { follow, href, params, useRoute } from './kit/router.js';
 import { displayName, guest, session } from './kit/session.js';
 import { useStore } from './kit/store.js';
@@ -66,7 +68,7 @@ function User() {
 
 function SignIn() {
   const { login } = useStore(session);
-  const back = login ? `${login}${login.includes('?') ? '&' : '?'}return=${encodeURIComponent(location.pathname + location.search)}` : null;
+  const back = login ? `${login}${login.includes('?') ? '&' : '?'}returnTo=${encodeURIComponent(location.pathname + location.search)}` : null;
   return html`<main class="blank" id="main">
     <${Icon} name="lock" size="32" />
     <h1>${t('signin.title')}</h1>
@@ -81,7 +83,9 @@ function Lazy({ name }) {
     let current = true;
     setPage(null);
     pages[name].load().then((module) => { if (current) setPage(() => module.Page); }, () => {
-      // A newer version took its place: its document names the files there are.
+      // A newer version may have taken its place; its document names the files there are.
+      if (recallHere('reloaded') === location.pathname) return;
+      rememberHere('reloaded', location.pathname);
       location.reload();
     });
     return () => { current = false; };
@@ -91,11 +95,12 @@ function Lazy({ name }) {
 
 export function Shell() {
   const { path } = useRoute();
+  const key = useRedraw();
   const { state } = useStore(session);
   const connection = useStore(live, (s) => s.state);
   const filter = readFilter(params());
   const page = path in pages ? path : '';
-  return html`<div class="shell">
+  return html`<div class="shell" key=${key}>
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById('main')?.focus(); }}>${t('skip')}</a>
     <header class="bar">
       <a class="brand" href=${href('')} onClick=${follow}><span class="brand-mark"><${Icon} name="bell" /></span><span class="brand-name">Signalbox</span></a>

@@ -33,7 +33,8 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
   const before = notifications.filter((n) => (kind === 'snoozedUntil' ? (n.snoozedUntil ?? null) !== value : Boolean(n[kind]) !== value));
   if (before.length === 0) return;
   const ids = before.map((n) => n.id);
-  if (!quiet) release(ids);
+  // What one has opened stays in the list until one says that it is done.
+  if (!quiet && kind !== 'saved') release(ids);
   change(ids, kinds[kind].patch(value));
   const undo = async () => {
     take(before);

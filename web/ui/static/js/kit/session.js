@@ -18,7 +18,7 @@ if (asked !== null) {
 
 /** guest is who a guest wants to be; empty for the server's default. */
 export function guest() {
-  const name = session.state.state === 'in' ? '' : recallHere('guest') ?? '';
+  const name = session.state.logout ? '' : recallHere('guest') ?? '';
   if (!name || name.includes(':')) return name;
   return `user:${name.includes('/') ? name : `default/${name}`}`;
 }
@@ -33,7 +33,7 @@ export async function loadSession() {
     const at = (path) => (path ? new URL(path, root) : null);
     const known = { user, login: at(login)?.pathname ?? null, logout: at(logout)?.pathname ?? null };
     // Who has not signed in and could is out; where nobody can, all are guests.
-    session.set({ ...known, state: user ? 'in' : session.state.state === 'out' ? 'out' : login ? 'out' : 'guest' });
+    session.set({ ...known, state: user ? (logout ? 'in' : 'guest') : session.state.state === 'out' ? 'out' : login ? 'out' : 'guest' });
   } catch {
     if (session.state.state === 'unknown') session.set({ state: 'guest' });
   }

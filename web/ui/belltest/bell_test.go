@@ -1,0 +1,414 @@
+package belltest
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+// log keeps what the bells of a page tell it, in window.told.
+const listener = `
+window.told = [];
+for (const name of ['signalbox-open', 'signalbox-unread', 'signalbox-notification']) {
+  addEventListener(name, ({ target, detail }) => told.push({ name, id: target.id, ...detail, notification: undefined }));
+}
+`
+
+func TestDemoOnAForeignPage(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, standard, "")
+	s.send(payload{"title": "Before"})
+	b := open(t, p.base+"/bell-demo.html")
+	b.waitBadge(0, "1")
+	s.waitListeners(1)
+
+	t.Log("What comes while it is closed is counted, announced and told.")
+	s.send(payload{"title": "Live"})
+	b.waitBadge(0, "2")
+	b.waitText("p.sr", "New notification: Live")
+	b.wait(in(0, ".bell") + `.ariaLabel === 'Notifications, 2 unread'`)
+	b.wait(`document.getElementById('log').textContent.includes('signalbox-unread: 2')`)
+
+	t.Log("What comes while it is open appears on top.")
+	b.open(0)
+	b.waitTitles("*Live", "*Before")
+	s.send(payload{"title": "On top", "severity": "critical"})
+	b.waitTitles("*On top", "*Live", "*Before")
+	b.wait(in(0, "li:first-child .critical"))
+	b.wait(`document.getElementById('log').textContent.includes('signalbox-open')`)
+
+	t.Log("The styles of the page do not reach in, and those of the bell not out.")
+	if got := value[string](b, `getComputedStyle(`+in(0, "li button")+`).textTransform`); got != "none" {
+		t.Errorf("a button of the bell is in %s", got)
+	}
+	if got := value[string](b, `getComputedStyle(document.querySelector('article button')).textTransform`); got != "uppercase" {
+		t.Errorf("a button of the page is in %s", got)
+	}
+}
+
+// TestDemoOfTheServer is the demo as the binary serves it, under its own policy.
+func TestDemoOfTheServer(t *testing.T) {
+	t.Parallel()
+	_, s := newPortal(t, standard, "")
+	s.send(payload{"title": "For Jane"}, jane)
+	b := open(t, s.base+"/bell-demo.html?guest-user=jane")
+	b.waitBadge(0, "1")
+	b.open(0)
+	b.waitTitles("*For Jane")
+	s.send(payload{"title": "Again for Jane"}, jane)
+	b.waitTitles("*Again for Jane", "*For Jane")
+}
+
+func TestBellsAgree(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, `<signalbox-bell></signalbox-bell><signalbox-bell></signalbox-bell>`, "")
+	s.send(payload{"title": "One"})
+	s.send(payload{"title": "Two"})
+	s.send(payload{"title": "Three"})
+	b, other := open(t, p.base), open(t, p.base)
+	for _, one := range []*tab{b, other} {
+		one.waitBadge(0, "3")
+		one.waitBadge(1, "3")
+	}
+	// Two tabs, four bells.
+	s.waitListeners(2)
+	other.open(0)
+	other.waitTitles("*Three", "*Two", "*One")
+
+	b.open(0)
+	b.click(in(0, "li:nth-child(2) .mark"))
+	b.waitTitles("*Three", "Two", "*One")
+	b.waitBadge(1, "2")
+	other.waitTitles("*Three", "Two", "*One")
+	other.waitBadge(1, "2")
+
+	t.Log("A click on one without a link reads it, and shows all of it.")
+	b.click(in(0, "li:nth-child(3) .main"))
+	other.waitTitles("*Three", "Two", "One")
+
+	other.click(in(0, "[part=mark-all]"))
+	b.waitTitles("Three", "Two", "One")
+	b.waitBadge(0, "")
+	b.waitBadge(1, "")
+	b.waitShown("[part=mark-all]", false)
+
+	t.Log("And back.")
+	b.click(in(0, "li:nth-child(2) .mark"))
+	other.waitBadge(1, "1")
+	other.waitTitles("Three", "*Two", "One")
+}
+
+func TestManyUnread(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, `<signalbox-bell limit="5"></signalbox-bell>`, "")
+	s.fill(120)
+	b := open(t, p.base)
+	b.waitBadge(0, "99+")
+	b.wait(in(0, ".bell") + `.ariaLabel === 'Notifications, 120 unread'`)
+	b.open(0)
+	b.wait(in(0, "ul") + `.children.length === 5`)
+	b.click(in(0, "[part=mark-all]"))
+	b.waitBadge(0, "")
+	var status struct{ Unread int }
+	eventually(t, func() error {
+		response, err := client.Get(s.base + "/api/notifications/status")
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if err := decode(response, &status); err != nil || status.Unread != 0 {
+			return fmt.Errorf("%d are unread (%v)", status.Unread, err)
+		}
+		return nil
+	})
+}
+
+func TestItemsAndEvents(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, standard, listener)
+	s.send(payload{"title": "Kept", "link": "https://elsewhere.example/"})
+	s.send(payload{"title": "Within", "link": "/#within"})
+	s.send(payload{"title": "Long", "description": "## Much\n\n- **to** read\n- and `more`"})
+	b := open(t, p.base)
+	b.open(0)
+	b.waitTitles("*Long", "*Within", "*Kept")
+
+	t.Log("Without a link it unfolds, with Markdown's marks left out.")
+	b.waitText("li:nth-child(1) .text", "Much\nto read\nand more")
+	b.click(in(0, "li:nth-child(1) .main"))
+	b.wait(in(0, "li:nth-child(1) .main") + `.ariaExpanded === 'true'`)
+	b.waitTitles("Long", "*Within", "*Kept")
+
+	t.Log("The page may keep a click to itself.")
+	b.evaluate(`addEventListener('signalbox-notification', (event) => event.preventDefault(), { once: true })`)
+	b.click(in(0, "li:nth-child(3) .main"))
+	b.waitShown(".panel", false)
+	b.wait(`told.some(({ name, link }) => name === 'signalbox-notification' && link === 'https://elsewhere.example/')`)
+	b.open(0)
+	b.waitTitles("Long", "*Within", "Kept")
+
+	t.Log("A link of the page itself is followed in place, another one beside it.")
+	link := func(n int) string {
+		return value[string](b, fmt.Sprintf(`(({ href, target, rel }) => [href, target, rel].join())(%s)`, in(0, fmt.Sprintf("li:nth-child(%d) .main", n))))
+	}
+	if got, want := link(2), p.base+"/#within,,noopener noreferrer"; got != want {
+		t.Errorf("link is %q, want %q", got, want)
+	}
+	if got, want := link(3), "https://elsewhere.example/,_blank,noopener noreferrer"; got != want {
+		t.Errorf("link is %q, want %q", got, want)
+	}
+	b.click(in(0, "li:nth-child(2) .main"))
+	b.wait(`location.hash === '#within'`)
+	b.waitShown(".panel", false)
+	b.waitBadge(0, "")
+	if got, want := value[[]any](b, `told.filter(({ name }) => name === 'signalbox-unread').map(({ unread }) => unread)`), []any{3.0, 2.0, 1.0, 0.0}; !slices.Equal(got, want) {
+		t.Errorf("told of %v unread, want %v", got, want)
+	}
+
+	t.Log("Links to Signalbox, which may be others or none.")
+	b.open(0)
+	addresses := func() []string {
+		return value[[]string](b, `['settings', 'inbox'].map((part) => document.querySelector('signalbox-bell').shadowRoot.querySelector('[part=' + part + ']')).map((e) => e.checkVisibility() ? e.href : '')`)
+	}
+	if got, want := addresses(), []string{s.base + "/settings", s.base + "/"}; !slices.Equal(got, want) {
+		t.Errorf("links are %q, want %q", got, want)
+	}
+	b.evaluate(`bell = document.querySelector('signalbox-bell'); bell.setAttribute('settings-url', '/mine'); bell.setAttribute('inbox-url', '')`)
+	if got, want := addresses(), []string{p.base + "/mine", ""}; !slices.Equal(got, want) {
+		t.Errorf("links are %q, want %q", got, want)
+	}
+	b.evaluate(`bell.setAttribute('settings-url', 'javascript:alert(1)')`)
+	if got, want := addresses(), []string{"", ""}; !slices.Equal(got, want) {
+		t.Errorf("links are %q, want %q", got, want)
+	}
+}
+
+func TestHostileContent(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, standard, "")
+	const script = `<img src=x onerror="alert(1)"><script>alert(2)</script>`
+	for _, one := range []payload{
+		{"title": script, "description": script + "\n[a](javascript:alert(3))", "topic": script, "metadata": map[string]any{"x": script}, "icon": script},
+		{"title": "\u202egnihton seod siht", "description": strings.Repeat("*_`[", 400)},
+		{"title": strings.Repeat("wide", 200), "description": strings.Repeat("W", 5000), "link": "https://e.example/" + strings.Repeat("x", 1000)},
+	} {
+		s.send(one)
+	}
+	b := open(t, p.base)
+	b.open(0)
+	b.waitText("li:nth-child(3) .title", script)
+	if n := value[int](b, in(0, "ul")+`.querySelectorAll('img, script, iframe, [onerror]').length`); n != 0 {
+		t.Errorf("%d elements were made of what was sent", n)
+	}
+	if over := value[bool](b, in(0, "ul")+`.scrollWidth > `+in(0, "ul")+`.clientWidth`); over {
+		t.Error("a long word makes the list wider than it is")
+	}
+
+	t.Log("A server that was taken over cannot make a link of a script.")
+	honest, err := url.Parse(s.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(honest)
+	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", p.base)
+		w.Header().Set("Access-Control-Allow-Credentials", "true")
+		w.Header().Set("Content-Type", "application/json")
+		switch r.URL.Path {
+		case "/api/notifications/status":
+			fmt.Fprint(w, `{"unread":2,"read":0}`)
+		case "/api/notifications":
+			fmt.Fprint(w, `{"totalCount":2,"notifications":[
+				{"id":"1","origin":"x","created":"2026-11-21T01:58:16.598Z","payload":{"title":"Script","severity":"normal","link":"javascript:alert(4)"}},
+				{"id":"2","origin":"x","created":"2026-11-21T01:58:16.598Z","payload":{"title":"Data","severity":"x y","link":"data:text/html,<script>alert(5)</script>"}}]}`)
+		case "/bell.js":
+			w.Header().Del("Access-Control-Allow-Origin")
+			proxy.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(fake.Close)
+	p.front.Store(&fake.URL)
+	other := open(t, p.base)
+	other.expect("/api/signals", "404")
+	other.open(0)
+	other.waitTitles("*Script", "*Data")
+	if n := value[int](other, in(0, "ul")+`.querySelectorAll('a').length`); n != 0 {
+		t.Errorf("%d of them are links", n)
+	}
+	other.click(in(0, "li:first-child .main"))
+}
+
+func TestKeyboard(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, standard, listener)
+	s.send(payload{"title": "Third", "scope": "third"})
+	s.send(payload{"title": "Second", "link": "#second"})
+	s.send(payload{"title": "First"})
+	b := open(t, p.base)
+	b.waitBadge(0, "3")
+	b.press(kb.Tab)
+	b.waitFocus(".bell")
+	b.wait(in(0, ".bell") + `.ariaExpanded === 'false'`)
+	b.press(kb.Enter)
+	b.waitTitles("*First", "*Second", "*Third")
+	b.waitFocus(".panel")
+	b.wait(in(0, ".bell") + `.ariaExpanded === 'true'`)
+
+	t.Log("Arrows go through the list, and stop at its ends.")
+	for _, step := range []struct{ key, at string }{
+		{kb.ArrowDown, "li:nth-child(1) .main"}, {kb.ArrowDown, "li:nth-child(2) .main"}, {kb.End, "li:nth-child(3) .main"},
+		{kb.ArrowDown, "li:nth-child(3) .main"}, {kb.ArrowUp, "li:nth-child(2) .main"}, {kb.Home, "li:nth-child(1) .main"}, {kb.ArrowUp, "li:nth-child(1) .main"},
+	} {
+		b.press(step.key)
+		b.waitFocus(step.at)
+	}
+
+	t.Log("The tab order has one notification, its button, and what is around the list.")
+	b.press(kb.ArrowDown, kb.Tab)
+	b.waitFocus("li:nth-child(2) .mark")
+	b.press(" ")
+	b.waitTitles("*First", "Second", "*Third")
+	b.waitFocus("li:nth-child(2) .mark")
+	b.press(kb.Tab)
+	b.waitFocus("[part=inbox]")
+	b.tabBack()
+	b.tabBack()
+	b.waitFocus("li:nth-child(2) .main")
+	b.tabBack()
+	b.waitFocus("[part=settings]")
+	b.tabBack()
+	b.waitFocus("[part=mark-all]")
+
+	t.Log("What arrives does not take the focus away.")
+	b.press(kb.Tab, kb.Tab)
+	b.waitFocus("li:nth-child(2) .main")
+	s.send(payload{"title": "Newest"})
+	b.waitTitles("*Newest", "*First", "Second", "*Third")
+	b.waitFocus("li:nth-child(3) .main")
+
+	t.Log("Nor does what is sent again and rises: the focus rises with it.")
+	b.press(kb.End)
+	b.waitFocus("li:nth-child(4) .main")
+	s.send(payload{"title": "Third again", "scope": "third"})
+	b.waitTitles("*Third again", "*Newest", "*First", "Second")
+	b.waitFocus("li:nth-child(1) .main")
+
+	t.Log("Escape closes, and the focus goes back.")
+	b.press(kb.Escape)
+	b.waitShown(".panel", false)
+	b.waitFocus(".bell")
+	b.wait(in(0, ".bell") + `.ariaExpanded === 'false'`)
+
+	t.Log("An arrow opens, and who tabs on leaves it.")
+	b.press(kb.ArrowDown)
+	b.waitFocus(".panel")
+	b.press(kb.Tab, kb.Tab, kb.Tab, kb.Tab, kb.Tab, kb.Tab)
+	b.wait(`document.activeElement.id === 'after'`)
+	b.waitShown(".panel", false)
+
+	t.Log("Enter follows a link.")
+	b.tabBack()
+	b.waitFocus(".bell")
+	b.press(kb.Enter)
+	b.waitFocus(".panel")
+	b.press(kb.End, kb.Enter)
+	b.wait(`location.hash === '#second'`)
+	b.waitShown(".panel", false)
+}
+
+func TestMouse(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, standard, "")
+	s.send(payload{"title": "One"})
+	b := open(t, p.base)
+	b.open(0)
+	b.waitTitles("*One")
+	b.click(in(0, ".bell"))
+	b.waitShown(".panel", false)
+	b.open(0)
+	b.click(`document.querySelector('h1')`)
+	b.waitShown(".panel", false)
+	// A click elsewhere is no reason to take the focus.
+	b.wait(`document.activeElement === document.body`)
+	b.open(0)
+	b.click(`document.getElementById('after')`)
+	b.wait(`document.activeElement.id === 'after'`)
+}
+
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	p, _ := newPortal(t, `<div lang="de-AT"><signalbox-bell></signalbox-bell></div><signalbox-bell locale="en"></signalbox-bell><signalbox-bell locale="x y"></signalbox-bell>`, "")
+	b := open(t, p.base)
+	for i, want := range []string{"Mitteilungen", "Notifications", "Notifications"} {
+		b.wait(fmt.Sprintf(`%s.ariaLabel === %s`, in(i, ".bell"), quote(want)))
+	}
+	b.open(0)
+	b.waitText(".message b", "Noch keine Mitteilungen")
+	b.evaluate(`customElements.get('signalbox-bell').texts.fr = { title: 'Notifications', empty: 'Rien de neuf' }; document.querySelector('signalbox-bell').setAttribute('locale', 'fr')`)
+	b.waitText(".message b", "Rien de neuf")
+	b.waitText(".message span", "What is sent to you")
+}
+
+func TestPlacement(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, standard, "")
+	s.fill(20)
+	b := open(t, p.base)
+	b.open(0)
+	b.wait(in(0, "ul") + `.children.length === 20`)
+	box := func() string {
+		return value[string](b, `(() => {
+			const [bell, panel] = [...document.querySelector('signalbox-bell').shadowRoot.querySelectorAll('.bell, .panel')].map((e) => e.getBoundingClientRect());
+			const inside = panel.left >= 7 && panel.right <= innerWidth - 7 && panel.top >= 7 && panel.bottom <= innerHeight - 7;
+			const side = panel.top >= bell.bottom ? 'below' : panel.bottom <= bell.top ? 'above' : 'over';
+			const edge = Math.abs(panel.right - bell.right) < 2 ? 'right' : Math.abs(panel.left - bell.left) < 2 ? 'left' : 'shifted';
+			return [inside ? 'inside' : 'outside', side, edge].join(' ');
+		})()`)
+	}
+	check := func(want string) {
+		t.Helper()
+		eventually(t, func() error {
+			if got := box(); got != want {
+				return fmt.Errorf("the panel is %s, want %s", got, want)
+			}
+			return nil
+		})
+	}
+	check("inside below right")
+	b.evaluate(`document.documentElement.dir = 'rtl'; dispatchEvent(new Event('resize'))`)
+	check("inside below left")
+	b.evaluate(`document.documentElement.dir = 'ltr'`)
+	b.size(320, 640)
+	check("inside below right")
+	b.size(1280, 400)
+	check("inside below right")
+	b.size(1280, 800)
+	b.evaluate(`bell = document.querySelector('signalbox-bell'); bell.className = 'moved'; s = new CSSStyleSheet(); s.replaceSync('.moved { position: fixed; inset: 740px auto auto 60px }'); document.adoptedStyleSheets = [s]; dispatchEvent(new Event('resize'))`)
+	check("inside above shifted")
+	b.evaluate(`bell.setAttribute('placement', 'top-start'); dispatchEvent(new Event('resize'))`)
+	check("inside above left")
+}
+
+func TestMotion(t *testing.T) {
+	t.Parallel()
+	p, s := newPortal(t, standard, "")
+	b := open(t, p.base)
+	s.waitListeners(1)
+	const moves = `(() => { bell = document.querySelector('signalbox-bell'); bell.ring(); return bell.shadowRoot.getAnimations().length; })()`
+	if n := value[int](b, moves); n != 1 {
+		t.Errorf("%d animations as something comes, want 1", n)
+	}
+	b.media("prefers-reduced-motion", "reduce")
+	if n := value[int](b, moves); n != 0 {
+		t.Errorf("%d animations although none are wanted", n)
+	}
+}

@@ -1,0 +1,88 @@
+// One notification in full, and what became of it.
+import { Failure, get } from '../kit/api.js';
+import { html, useEffect, useState } from '../kit/html.js';
+import { Icon, Severity } from '../kit/icons.js';
+import { t } from '../kit/i18n.js';
+import { external, linkLabel, safeURL } from '../kit/links.js';
+import { markdown } from '../kit/markdown.js';
+import { root } from '../kit/place.js';
+import { toast } from '../kit/toasts.js';
+import { Time } from '../kit/time.js';
+import { address, revised } from './filter.js';
+import { set } from './actions.js';
+import { Metadata } from './metadata.js';
+import { SnoozeMenu, canSnooze } from './snooze.js';
+import { Trace } from './trace.js';
+
+/** useNotification is the row if it is loaded, else what the API has. */
+function useNotification(id, known) {
+  const [fetched, setFetched] = useState({ n: null, failure: null });
+  useEffect(() => {
+    if (known) {
+      setFetched({ n: known, failure: null });
+      return undefined;
+    }
+    const stop = new AbortController();
+    get(`notifications/${encodeURIComponent(id)}`, {}, stop.signal)
+      .then((n) => {
+        setFetched({ n, failure: null });
+        if (!n.read) set('read', [n], true, { quiet: true });
+      })
+      .catch((failure) => { if (!stop.signal.aborted) setFetched((old) => ({ ...old, failure })); });
+    return () => stop.abort();
+  }, [id, known]);
+  return known ? { n: known, failure: null } : fetched;
+}
+
+function Links({ payload }) {
+  const links = (payload.additionalLinks ?? []).map(({ url, title }) => ({ url: safeURL(url), title, text: url }));
+  if (links.length === 0) return null;
+  return html`<section class="detail-section"><h3>${t('detail.links')}</h3><ul class="links">
+    ${links.map(({ url, title, text }, i) => html`<li key=${i}>${url
+    ? html`<a ...${external(url)}><${Icon} name="link" size="14" /><bdi>${title || linkLabel(url)}</bdi></a>`
+    : html`<bdi class="hint">${title || text}</bdi>`}</li>`)}
+  </ul></section>`;
+}
+
+async function copyAddress(id) {
+  try {
+    await navigator.clipboard.writeText(new URL(address({ view: 'all' }, id), root).href);
+    toast({ text: t('copied') });
+  } catch {
+    toast({ text: t('copy.failed'), kind: 'error' });
+  }
+}
+
+function Actions({ n }) {
+  return html`<div class="detail-actions">
+    <button type="button" class="button" onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} />${t(n.read ? 'mark.unread' : 'mark.read')}</button>
+    <button type="button" class="button" aria-pressed=${n.saved ? 'true' : 'false'} onClick=${() => set('saved', [n], !n.saved)}><${Icon} name="bookmark" filled=${Boolean(n.saved)} />${t(n.saved ? 'saved' : 'save')}</button>
+    ${canSnooze() && html`<${SnoozeMenu} notifications=${[n]} className="icon-button framed" />`}
+    ${navigator.clipboard && html`<button type="button" class="icon-button framed" aria-label=${t('copy')} title=${t('copy')} onClick=${() => copyAddress(n.id)}><${Icon} name="link" /></button>`}
+  </div>`;
+}
+
+export function Detail({ id, known, onClose }) {
+  const { n, failure } = useNotification(id, known);
+  const back = html`<button type="button" class="icon-button detail-close" aria-label=${t('close')} title=${`${t('close')} (Esc)`} onClick=${onClose}><${Icon} name="back" /></button>`;
+  if (!n) {
+    return html`<div class="detail-head">${back}</div>${failure && html`<div class="blank"><h2>${t(failure instanceof Failure && failure.status === 404 ? 'detail.gone' : 'error.title')}</h2><p>${failure.status === 404 ? t('detail.gone.text') : failure.message}</p></div>`}`;
+  }
+  const { title, description, link, severity, topic, scope, metadata } = n.payload;
+  const url = safeURL(link);
+  return html`<div class="detail-head">${back}<${Actions} n=${n} /></div>
+    <article class="detail" aria-labelledby="detail-title">
+      <h2 id="detail-title"><${Severity} value=${severity} label=${t(`severity.${severity}`)} size="20" /><bdi>${title}</bdi></h2>
+      <p class="detail-meta">
+        <span class="chip"><bdi>${n.origin}</bdi></span>${topic && html`<span class="chip"><bdi>${topic}</bdi></span>`}
+        ${n.user === null && html`<span class="chip" title=${t('broadcast.text')}><${Icon} name="people" size="12" />${t('broadcast')}</span>`}
+        <${Time} at=${revised(n)} long />${n.updated && html`<span class="hint" title=${scope ?? ''}>${t('detail.updated')}</span>`}
+      </p>
+      ${url ? html`<p><a class="button primary" ...${external(url)} title=${url.href}><${Icon} name="open" />${t('detail.open')} <span class="button-detail">${linkLabel(url)}</span></a></p>`
+    : link && html`<p class="hint">${t('detail.unsafe')}: <bdi>${link}</bdi></p>`}
+      ${description && html`<div class="prose" dir="auto">${markdown(description)}</div>`}
+      <${Links} payload=${n.payload} />
+      <${Metadata} value=${metadata} />
+      <${Trace} n=${n} />
+    </article>`;
+}

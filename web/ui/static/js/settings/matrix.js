@@ -1,0 +1,98 @@
+// The matrix: a column for each channel, a row for each origin and topic.
+import { html, useState } from '../kit/html.js';
+import { Icon } from '../kit/icons.js';
+import { has, t } from '../kit/i18n.js';
+import { useStore } from '../kit/store.js';
+import { change, find, sourceOf, switches } from './switches.js';
+
+const channelName = (id) => (has(`channel.${id}`) ? t(`channel.${id}`) : id);
+
+/** nameOf says in words what a switch is about. */
+function nameOf({ channel, origin, topic }) {
+  const values = { channel: channelName(channel), origin, topic };
+  return t(topic ? 'switch.topic' : origin ? 'switch.origin' : 'switch.channel', values);
+}
+
+function Cell({ at }) {
+  const found = find(at);
+  if (!found) return html`<td></td>`;
+  const { canForget } = switches.state;
+  const on = found.enabled ?? true;
+  const source = sourceOf(at);
+  const isLocked = source === 'required' || source === 'refused';
+  const name = nameOf(at);
+  const why = t(`source.${source}`, { origin: at.origin ?? '', channel: channelName(at.channel) });
+  const always = found.mandatorySeverity;
+  return html`<td><div class=${`cell source-${source}`}>
+    <span class="cell-switch">
+      <button type="button" role="switch" class="switch" aria-checked=${on ? 'true' : 'false'} aria-label=${`${name} (${why})`} disabled=${isLocked}
+        title=${t(isLocked ? `source.${source}.text` : on ? 'switch.off' : 'switch.on', { channel: channelName(at.channel) })}
+        onClick=${() => change(at, !on, t(on ? 'done.off' : 'done.on', { name }))}><span class="knob" /></button>
+      ${isLocked && html`<${Icon} name="lock" size="14" />`}
+      ${source === 'own' && canForget && html`<button type="button" class="icon-button reset" aria-label=${t('switch.reset', { name })} title=${t('switch.reset', { name })}
+        onClick=${() => change(at, null, t('done.reset', { name }))}><${Icon} name="undo" size="14" /></button>`}
+    </span>
+    <span class="cell-source">${why}</span>
+    ${always && !isLocked && html`<span class="cell-source" title=${t('always.text')}><${Icon} name="lock" size="11" />${t('always', { severity: t(`severity.${always}`) })}</span>`}
+  </div></td>`;
+}
+
+function Row({ channels, origin, topic, label, className, toggle }) {
+  return html`<tr class=${className}>
+    <th scope="row"><span class="row-name">${toggle ?? null}<bdi>${label}</bdi></span></th>
+    ${channels.map((channel) => html`<${Cell} key=${channel.id} at=${{ channel: channel.id, origin, topic }} />`)}
+  </tr>`;
+}
+
+function Origin({ channels, origin, topics, folded, onFold }) {
+  const toggle = topics.length > 0
+    ? html`<button type="button" class="icon-button fold" aria-expanded=${folded ? 'false' : 'true'} aria-label=${t('topics.of', { origin })} onClick=${onFold}><${Icon} name="chevron" size="14" /></button>`
+    : html`<span class="fold" />`;
+  return html`<${Row} channels=${channels} origin=${origin} label=${origin} className="origin-row" toggle=${toggle} />
+    ${!folded && topics.map((topic) => html`<${Row} key=${topic} channels=${channels} origin=${origin} topic=${topic} label=${topic} className="topic-row" />`)}`;
+}
+
+// More rows than these at once are a search, not a table.
+const most = 300;
+
+export function Matrix() {
+  const { channels } = useStore(switches);
+  const [search, setSearch] = useState('');
+  const [folded, setFolded] = useState(new Set());
+  if (!channels) return null;
+  const wanted = search.trim().toLowerCase();
+  const fits = (text) => text.toLowerCase().includes(wanted);
+  let rows = 0;
+  let cut = false;
+  const origins = [];
+  for (const { id, topics } of channels[0]?.origins ?? []) {
+    const fitting = topics.map((topic) => topic.id).filter((topic) => !wanted || fits(topic) || fits(id));
+    if (wanted && fitting.length === 0 && !fits(id)) continue;
+    if (rows >= most) {
+      cut = true;
+      break;
+    }
+    cut ||= rows + 1 + fitting.length > most;
+    origins.push({ id, topics: fitting.slice(0, most - rows) });
+    rows += 1 + fitting.length;
+  }
+  const fold = (id) => setFolded((old) => {
+    const next = new Set(old);
+    if (!next.delete(id)) next.add(id);
+    return next;
+  });
+  return html`<label class="search matrix-search"><${Icon} name="search" /><span class="sr">${t('matrix.search')}</span>
+      <input id="search" type="search" placeholder=${t('matrix.search')} autocomplete="off" onInput=${(event) => setSearch(event.currentTarget.value)} /></label>
+    <div class="matrix-scroller" tabindex="0" role="region" aria-label=${t('matrix.what')}>
+      <table class="matrix">
+        <caption class="sr">${t('matrix.title')}</caption>
+        <thead><tr><th scope="col">${t('matrix.what')}</th>${channels.map(({ id }) => html`<th scope="col" key=${id}>${channelName(id)}</th>`)}</tr></thead>
+        <tbody>
+          ${!wanted && html`<${Row} channels=${channels} label=${t('matrix.everything')} className="channel-row" toggle=${html`<span class="fold" />`} />`}
+          ${origins.map(({ id, topics }) => html`<${Origin} key=${id} channels=${channels} origin=${id} topics=${topics} folded=${folded.has(id)} onFold=${() => fold(id)} />`)}
+        </tbody>
+      </table>
+    </div>
+    ${origins.length === 0 && html`<p class="hint matrix-note">${t(wanted ? 'matrix.nothing' : 'matrix.empty')}</p>`}
+    ${cut && html`<p class="hint matrix-note">${t('matrix.more')}</p>`}`;
+}
