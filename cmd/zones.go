@@ -1,5 +1,7 @@
 package cmd
 
-// The time zones of users' schedules, for machines and containers without the
-// database.
-import _ "time/tzdata"
+import (
+	// The time zones of users' schedules, for machines and containers without the
+	// database.
+	_ "time/tzdata"
+)

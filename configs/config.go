@@ -304,7 +304,9 @@ func Default() Config {
 			DeliveryMaxAge:    day,
 			Retry:             Retry{Min: time.Second, Max: 5 * time.Minute},
 		},
-		Notifications: Notifications{Retention: 365 * day, Trace: Trace{Retention: 90 * day},
-			Schedule: signalbox.Schedule{TimeZone: "UTC", Digest: signalbox.DigestTimes{Every: signalbox.DigestNever, At: 8 * 60, Below: signalbox.SeverityCritical}}},
+		Notifications: Notifications{
+			Retention: 365 * day, Trace: Trace{Retention: 90 * day},
+			Schedule: signalbox.Schedule{TimeZone: "UTC", Digest: signalbox.DigestTimes{Every: signalbox.DigestNever, At: 8 * 60, Below: signalbox.SeverityCritical}},
+		},
 	}
 }

@@ -17,7 +17,8 @@ func TestScheduleRefuses(t *testing.T) {
 		"{digest: {evry: daily}}":                              {"notifications.schedule.digest.evry: unknown key; did you mean notifications.schedule.digest.every?"},
 		`{quietHours: {frm: "22:00", from: "22:00", to: "1"}}`: {"notifications.schedule.quietHours.frm: unknown key; did you mean from?"},
 		`{quietHours: {from: "22:00"}}`: {
-			"notifications.schedule.quietHours.to: is required: a time of day, as in 22:00"},
+			"notifications.schedule.quietHours.to: is required: a time of day, as in 22:00",
+		},
 		`{quietHours: {from: "22:00", to: "22:00"}}`: {"notifications.schedule.quietHours: to must differ from quietHours.from"},
 		`{quietHours: {from: [], to: "24:00", below: none}}`: {
 			"notifications.schedule.quietHours.from: must be a single value, not a list",

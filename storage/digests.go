@@ -44,12 +44,18 @@ func (s *Store) unhold(ctx context.Context, tx *sql.Tx, keys []signalbox.Deliver
 
 const thisDelivery = "request_id = $1 AND audience = $2 AND channel = $3 AND target = $4"
 
-// skipLocked leaves to others what they are about to take. SQLite has one writer
-// anyway.
-var skipLocked = map[database.Dialect]string{
-	database.Postgres: " FOR UPDATE SKIP LOCKED",
-	database.SQLite:   "",
+// takeDue marks what is due. PostgreSQL leaves to others what they are about to take;
+// SQLite has one writer anyway.
+var takeDue = map[database.Dialect]string{
+	database.Postgres: takeDueBegin + " FOR UPDATE SKIP LOCKED)",
+	database.SQLite:   takeDueBegin + ")",
 }
+
+const takeDueBegin = `UPDATE held_deliveries SET digest = $5
+WHERE digest IS NULL AND (request_id, audience, channel, target) IN
+(SELECT request_id, audience, channel, target FROM held_deliveries
+ WHERE audience = $1 AND channel = $2 AND due <= $3 AND digest IS NULL
+ ORDER BY due, request_id, target LIMIT $4`
 
 // ClaimDigest implements [signalbox.DeliveryStore].
 func (s *Store) ClaimDigest(ctx context.Context, key signalbox.DeliveryKey, now time.Time) (part signalbox.DigestPart, held []signalbox.HeldDelivery, err error) {
@@ -136,11 +142,7 @@ ON CONFLICT (audience, channel, due) DO NOTHING`, key.Audience, key.Channel, s.d
 	if n, err := own.RowsAffected(); err != nil || n == 0 {
 		return signalbox.DigestTaken, err // by the digest of another window, just now
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE held_deliveries SET digest = $5
-WHERE digest IS NULL AND (request_id, audience, channel, target) IN
-(SELECT request_id, audience, channel, target FROM held_deliveries
- WHERE audience = $1 AND channel = $2 AND due <= $3 AND digest IS NULL
- ORDER BY due, request_id, target LIMIT $4`+skipLocked[s.db.Dialect]+`)`,
+	_, err = tx.ExecContext(ctx, takeDue[s.db.Dialect],
 		key.Audience, key.Channel, s.db.Dialect.TimeArg(now), signalbox.MaxDigestMembers-1, key.ID())
 	if err != nil {
 		return 0, err

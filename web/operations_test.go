@@ -120,6 +120,8 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.body = `{"ids":["` + idOf(1) + `"],"read":false}`
 			case strings.HasSuffix(path, "/settings"):
 				r.body = `{"channels":[{"id":"Web","enabled":true,"origins":[{"id":"ci","enabled":false,"topics":[{"id":"t","enabled":true}]}]}]}`
+			case strings.HasSuffix(path, "/choices") && method == http.MethodDelete:
+				r.path += "?channel=web&origin=ci"
 			case strings.HasSuffix(path, "/schedule") && method == http.MethodPost:
 				r.body = `{"digest":{"every":"daily"},"quietHours":{"from":"22:00","to":"07:00"}}`
 			case strings.HasSuffix(path, "/admin/deliveries"):

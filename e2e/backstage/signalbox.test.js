@@ -179,7 +179,7 @@ describe('Signalbox behind a real Backstage', { timeout: 300_000 }, () => {
       const [marked] = await inbox.updateNotifications({ ids: [id], read: true, saved: true });
       assert.equal(marked.id, id);
       assert.ok(marked.read && marked.saved);
-      assert.deepEqual(await inbox.getStatus(), { unread: before.unread - 1, read: before.read + 1 });
+      assert.deepEqual(await inbox.getStatus(), { ...before, unread: before.unread - 1, read: before.read + 1 });
       assert.deepEqual((await inbox.getNotifications({ saved: true, read: true, search: title })).notifications.map(n => n.id), [id]);
 
       const [unmarked] = await inbox.updateNotifications({ ids: [id], read: false, saved: false });

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestFirstNotificationArrivesLive(t *testing.T) {
@@ -203,4 +204,37 @@ func TestWhatRisesIsShownOnce(t *testing.T) {
 	p.waitCount(".row", 2)
 	p.waitText("#detail-title", "Build 2")
 	p.waitText(".detail-meta", "updated")
+}
+
+func TestSnooze(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.send(payload{"title": "Later"})
+	s.send(payload{"title": "Now"})
+	f := newProfile(t)
+	p, other := f.open(s.base, "/"), f.open(s.base, "/")
+	other.live()
+	p.waitCount(".row", 2)
+	p.click(`[aria-label="Snooze"]`, "")
+	p.click("[role=menuitem]", "Tomorrow")
+	p.waitCount(".row", 1)
+	other.waitCount(".row", 1)
+	p.click(".nav-link", "Snoozed")
+	p.waitCount(".row", 1)
+	p.waitText(".nav-link[aria-current]", "1")
+	p.click(".row-main", "")
+	p.waitText(".detail-meta", "Snoozed until")
+	p.press("z")
+	p.waitText("h2", "Nothing is snoozed")
+	other.waitCount(".row", 2)
+
+	t.Log("It comes back by itself, unread, at its time.")
+	var list struct{ Notifications []struct{ ID string } }
+	s.call(http.MethodGet, "/api/notifications?search=Later", nil, "", &list)
+	other.click(".row-main", "Later")
+	other.waitCount(".row.unread", 1)
+	soon := time.Now().Add(3 * time.Second).UTC().Format(time.RFC3339Nano)
+	s.call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"snoozedUntil":%q}`, list.Notifications[0].ID, soon), nil)
+	other.waitCount(".row", 1)
+	other.waitText(".row.unread", "Later")
 }

@@ -162,3 +162,14 @@ func TestLanguageThemeAndShortcutsOfThisBrowser(t *testing.T) {
 		t.Errorf("the theme is %q", theme)
 	}
 }
+
+func TestSendMeATest(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	f := newProfile(t)
+	inbox, p := f.open(s.base, "/"), f.open(s.base, "/settings")
+	inbox.live()
+	p.click(".button", "Send me a test")
+	p.waitText(".toast", "The test is on its way")
+	inbox.waitCount(".row.unread", 1)
+}

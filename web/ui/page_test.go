@@ -126,7 +126,7 @@ func TestSecurityHeaders(t *testing.T) {
 		if err := response.Body.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if response.StatusCode == http.StatusBadRequest {
+		if response.StatusCode != http.StatusOK {
 			continue // the server refuses it by itself
 		}
 		directives := strings.Split(response.Header.Get("Content-Security-Policy"), "; ")

@@ -9,11 +9,12 @@ import (
 	"github.com/signalbox/signalbox"
 )
 
-// PublicKey and KeyStore are named here too, for those that use this package only.
-type (
-	PublicKey = signalbox.PublicKey
-	KeyStore  = signalbox.KeyStore
-)
+// PublicKey is [signalbox.PublicKey], named here too for those that use this package
+// only.
+type PublicKey = signalbox.PublicKey
+
+// KeyStore is [signalbox.KeyStore].
+type KeyStore = signalbox.KeyStore
 
 // MemoryKeys is a [KeyStore] for one instance. The zero value is empty.
 type MemoryKeys struct {

@@ -93,6 +93,7 @@ export default {
   "done.schedule": "Zeiten gespeichert",
   "done.scheduleReset": "Wieder die vorgegebenen Zeiten",
   "snooze": "Zurückstellen",
+  "snoozed.until": "Zurückgestellt bis {at}",
   "snooze.hour": "In einer Stunde",
   "snooze.evening": "Heute Abend",
   "snooze.tomorrow": "Morgen",

@@ -88,6 +88,7 @@ export default {
   "done.unsnoozed": {"one": "Back in the inbox", "other": "{count} back in the inbox"},
   "done.undone": "Undone",
   "snooze": "Snooze",
+  "snoozed.until": "Snoozed until {at}",
   "snooze.hour": "In an hour",
   "snooze.evening": "This evening",
   "snooze.tomorrow": "Tomorrow",

@@ -42,6 +42,9 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
       for (const [was, group] of Map.groupBy(before, (n) => (kind === 'snoozedUntil' ? n.snoozedUntil ?? null : Boolean(n[kind])))) {
         await send(kind, group.map((n) => n.id), was);
       }
+      // What is snoozed is unread from then on.
+      const wasRead = kind === 'snoozedUntil' ? before.filter((n) => n.read && !n.snoozedUntil).map((n) => n.id) : [];
+      if (wasRead.length > 0) await send('read', wasRead, true);
     } catch (failure) {
       change(ids, kinds[kind].patch(value));
       failed(failure);

@@ -7,8 +7,8 @@ import { external, linkLabel, safeURL } from '../kit/links.js';
 import { markdown } from '../kit/markdown.js';
 import { root } from '../kit/place.js';
 import { toast } from '../kit/toasts.js';
-import { Time } from '../kit/time.js';
-import { address, revised } from './filter.js';
+import { Time, clock } from '../kit/time.js';
+import { address } from './filter.js';
 import { set } from './actions.js';
 import { Metadata } from './metadata.js';
 import { SnoozeMenu, canSnooze } from './snooze.js';
@@ -76,7 +76,7 @@ export function Detail({ id, known, onClose }) {
       <p class="detail-meta">
         <span class="chip"><bdi>${n.origin}</bdi></span>${topic && html`<span class="chip"><bdi>${topic}</bdi></span>`}
         ${n.user === null && html`<span class="chip" title=${t('broadcast.text')}><${Icon} name="people" size="12" />${t('broadcast')}</span>`}
-        <${Time} at=${revised(n)} long />${n.updated && html`<span class="hint" title=${scope ?? ''}>${t('detail.updated')}</span>`}
+        <${Time} at=${n.updated ?? n.created} long />${n.snoozedUntil && html`<span class="chip"><${Icon} name="clock" size="12" />${t('snoozed.until', { at: clock(n.snoozedUntil) })}</span>`}${n.updated && html`<span class="hint" title=${scope ?? ''}>${t('detail.updated')}</span>`}
       </p>
       ${url ? html`<p><a class="button primary" ...${external(url)} title=${url.href}><${Icon} name="open" />${t('detail.open')} <span class="button-detail">${linkLabel(url)}</span></a></p>`
     : link && html`<p class="hint">${t('detail.unsafe')}: <bdi>${link}</bdi></p>`}

@@ -70,7 +70,8 @@ export function asSelection(filter) {
   return selection;
 }
 
-export const revised = (n) => n.updated ?? n.created;
+/** revised is the time by which the list is ordered: newest first. */
+export const revised = (n) => n.snoozedUntil ?? n.woken ?? n.updated ?? n.created;
 
 const isSnoozed = (n) => Boolean(n.snoozedUntil) && Date.parse(n.snoozedUntil) > Date.now();
 

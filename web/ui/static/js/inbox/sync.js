@@ -14,11 +14,16 @@ const arrivalListeners = new Set();
 /** onArrival calls back with notifications that are new. */
 export const onArrival = (callback) => arrivalListeners.add(callback);
 
+const farAway = '9999-12-31T00:00:00.000Z';
+
 const flags = {
   notification_read: () => ({ read: new Date().toISOString() }),
   notification_unread: () => ({ read: null }),
   notification_saved: () => ({ saved: new Date().toISOString() }),
   notification_unsaved: () => ({ saved: null }),
+  // Until when is not told; reading again will.
+  notification_snoozed: () => ({ snoozedUntil: farAway }),
+  notification_unsnoozed: () => ({ snoozedUntil: null }),
 };
 
 // A burst is drawn once.
@@ -54,7 +59,7 @@ function apply({ action, notification_ids: ids = [], total = ids.length }) {
   const patch = flags[action];
   // What comes into this view by the change is not loaded.
   const loaded = new Set(list.state.rows.map((n) => n.id));
-  if (!patch || total > ids.length || ids.some((id) => !loaded.has(id))) soon();
+  if (!patch || action.endsWith('snoozed') || total > ids.length || ids.some((id) => !loaded.has(id))) soon();
   if (patch) change(ids, patch());
 }
 

@@ -41,6 +41,7 @@ export function clock(iso, now = Date.now()) {
 export function short(iso, now = Date.now()) {
   const at = Date.parse(iso);
   const age = now - at;
+  if (age < -minute) return clock(iso, now);
   if (age < minute) return t('time.now');
   if (age < hour) return t('time.minutes', { n: Math.floor(age / minute) });
   if (age < day) return t('time.hours', { n: Math.floor(age / hour) });

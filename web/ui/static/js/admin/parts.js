@@ -1,0 +1,86 @@
+// What the pages for admins have in common.
+import { Dialog } from '../kit/dialog.js';
+import { html, useEffect, useRef, useState } from '../kit/html.js';
+import { t } from '../kit/i18n.js';
+import { toast } from '../kit/toasts.js';
+
+/**
+ * useLoad reads something when a page opens and when key changes, and again every so
+ * many milliseconds; what is there stays until the next answer.
+ */
+export function useLoad(load, key = '', every = 0) {
+  const [state, setState] = useState({ answer: null, failure: null });
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    const stop = new AbortController();
+    const read = () => load(stop.signal).then(
+      (answer) => setState({ answer, failure: null }),
+      (failure) => { if (!stop.signal.aborted) setState((old) => ({ ...old, failure })); },
+    );
+    read();
+    const timer = every && setInterval(() => { if (!document.hidden) read(); }, every);
+    return () => {
+      stop.abort();
+      clearInterval(timer);
+    };
+  }, [key, turn]);
+  return { ...state, again: () => setTurn((n) => n + 1), set: (answer) => setState({ answer, failure: null }) };
+}
+
+/** State stands for what is not there: yet, or because something failed. */
+export function State({ failure, again }) {
+  if (!failure) return html`<p class="hint" aria-busy="true">${t('loading')}</p>`;
+  return html`<div class="blank"><h2>${t(failure.offline ? 'error.offline' : 'error.title')}</h2>
+    <p>${failure.offline ? t('error.offline.text') : failure.message}</p>
+    <button type="button" class="button" onClick=${again}>${t('retry')}</button></div>`;
+}
+
+/** failed says that something was not done. */
+export function failed(failure) {
+  toast({ text: failure.offline ? t('error.offline') : t('admin.failed', { message: failure.message }), kind: 'error' });
+}
+
+/** Sure asks before what cannot be taken back. */
+export function Sure({ title, text, label, onSure, onClose }) {
+  return html`<${Dialog} title=${title} onClose=${onClose}>
+    <p>${text}</p>
+    <div class="dialog-actions">
+      <button type="button" class="button" onClick=${onClose}>${t('cancel')}</button>
+      <button type="button" class="button danger" onClick=${() => { onClose(); onSure(); }}>${label}</button>
+    </div>
+  <//>`;
+}
+
+/** Table has a row for each of rows; a column is {label, cell, hidden, className}. */
+export function Table({ label, columns, rows, keyOf }) {
+  return html`<div class="table-scroller" role="region" aria-label=${label} tabindex="0"><table class="table">
+    <thead><tr>${columns.map((c) => html`<th key=${c.label} scope="col" class=${c.className}>${c.hidden ? html`<span class="sr">${c.label}</span>` : c.label}</th>`)}</tr></thead>
+    <tbody>${rows.map((row) => html`<tr key=${keyOf(row)}>${columns.map((c) => html`<td key=${c.label} class=${c.className} data-label=${c.hidden ? null : c.label}>${c.cell(row)}</td>`)}</tr>`)}</tbody>
+  </table></div>`;
+}
+
+/** Facts are names and values; those without a value are left out. */
+export function Facts({ facts }) {
+  return html`<dl class="facts">${facts.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd><bdi>${value}</bdi></dd></div>`)}</dl>`;
+}
+
+/** Text is a field to type into. */
+export function Text({ label, hint, value, onText, rows, ...rest }) {
+  const field = { class: 'input', value, onInput: (event) => onText(event.currentTarget.value), ...rest };
+  return html`<label class="field wide"><span>${label}</span>
+    ${rows ? html`<textarea rows=${rows} ...${field}></textarea>` : html`<input type="text" autocomplete="off" spellcheck="false" ...${field} />`}
+    ${hint && html`<span class="hint">${hint}</span>`}</label>`;
+}
+
+/** Pick is a choice; options are [value, text]. */
+export function Pick({ label, value, options, onPick }) {
+  return html`<label class="field"><span>${label}</span><select class="pick" value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
+    ${options.map(([option, text]) => html`<option key=${option} value=${option} selected=${option === value}>${text}</option>`)}</select></label>`;
+}
+
+/** Tick is a box; some shows that only a part is ticked. */
+export function Tick({ label, on, some = false, onTick }) {
+  const box = useRef(null);
+  useEffect(() => { box.current.indeterminate = some && !on; });
+  return html`<input ref=${box} type="checkbox" class="tick" aria-label=${label} checked=${on} onChange=${(event) => onTick(event.currentTarget.checked)} />`;
+}
