@@ -34,8 +34,19 @@ help: ## List the targets
 test: generate vet lint unit ## Run everything: generate, vet, lint, and all tests with the race detector
 
 .PHONY: unit
-unit: $(WITH_POSTGRES) ## Run all tests with the race detector, on SQLite and on a private PostgreSQL
+unit: $(WITH_POSTGRES) browser ## Run all tests with the race detector, on SQLite and on a private PostgreSQL
 	$(WITH_POSTGRES) -- $(GO) test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(PACKAGES)
+
+# The tests of the web page need a browser: the one named by CHROMIUM, or one that is
+# installed. Where there is none and apt may be used, it is installed.
+.PHONY: browser
+browser:
+	@[ -n "$${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ echo "installing Chromium (only the first time)"; apt-get install -y --no-install-recommends chromium; }
+
+.PHONY: screenshots
+screenshots: browser ## Make the pictures of the web page for the documentation
+	$(GO) test ./e2e/page -count=1 -run '^TestScreenshots$$' -args -screenshots $(CURDIR)/docs/images
 
 .PHONY: bench
 bench: $(WITH_POSTGRES) ## Run the benchmarks, on SQLite and on a private PostgreSQL

@@ -66,7 +66,7 @@ func TestCommandLine(t *testing.T) {
 func runElsewhere(t *testing.T, environ []string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCommandLine$") //nolint:gosec // this test
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCommandLine$")
 	c.Env = append(append(os.Environ(), commandLine+"="+strings.Join(args, "\n")), environ...)
 	c.Stdout, c.Stderr = &stdout, &stderr
 	_ = c.Run()

@@ -9,7 +9,7 @@ import (
 
 func TestParseNetwork(t *testing.T) {
 	for text, want := range map[string]string{
-		"10.0.0.0/8": "10.0.0.0/8", " 192.0.2.1 ": "192.0.2.1/32", "fd00::/8": "fd00::/8", "::1": "::1/128",
+		"10.0.0.0/8": "10.0.0.0/8", "192.0.2.1": "192.0.2.1/32", "fd00::/8": "fd00::/8", "::1": "::1/128",
 	} {
 		if got, err := ParseNetwork(text); err != nil || got.String() != want {
 			t.Errorf("%q: %s, %v", text, got, err)

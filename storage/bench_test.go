@@ -3,6 +3,7 @@ package storage_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,6 +155,54 @@ func BenchmarkUpdateAll(b *testing.B) {
 			}
 			if updated.Read != size {
 				b.Fatalf("%d altered, want %d", updated.Read, size)
+			}
+		}
+	})
+}
+
+// BenchmarkSnoozed measures a page of an inbox of which much is snoozed.
+func BenchmarkSnoozed(b *testing.B) {
+	const user, size = "user:default/u0000", 30_000
+	benchmarked(b, func(b *testing.B, db *database.DB, _ *storage.Store) {
+		empty(b, db)
+		store := open(b, db, &tableQueue{db: db, position: new(atomic.Int64)}, time.Now)
+		var ids []string
+		for start := 0; start < size; start += 10_000 {
+			rows := make([]signalbox.Notification, 0, 10_000)
+			for i := range cap(rows) {
+				rows = append(rows, madeFor(start+i, user))
+				ids = append(ids, rows[i].ID)
+			}
+			commitAll(b, store, rows)
+		}
+		newest := signalbox.Page{Limit: 20, HasLimit: true}
+		until := time.Now().Add(time.Hour)
+		for _, snoozed := range []int{0, 100, 10_000} {
+			if snoozed > 0 {
+				change := signalbox.Change{SnoozedUntil: &until}
+				if _, err := store.Update(b.Context(), user, signalbox.Filter{IDs: ids[:snoozed]}, change, 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if _, err := db.Writer.Exec("ANALYZE"); err != nil {
+				b.Fatal(err)
+			}
+			for name, run := range map[string]func() error{
+				"newest": func() error { _, err := store.List(b.Context(), user, signalbox.Filter{}, newest); return err },
+				"snoozed": func() error {
+					_, err := store.List(b.Context(), user, signalbox.Filter{Snoozed: true}, newest)
+					return err
+				},
+				"status": func() error { _, err := store.Status(b.Context(), user); return err },
+				"woken":  func() error { _, err := store.Woken(b.Context(), user, until, 100); return err },
+			} {
+				b.Run(fmt.Sprintf("snoozed=%d/%s", snoozed, name), func(b *testing.B) {
+					for b.Loop() {
+						if err := run(); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
 			}
 		}
 	})

@@ -74,6 +74,9 @@ var (
 		snoozed: "n.snoozed_until > %s", awake: "(n.snoozed_until IS NULL OR n.snoozed_until <= %s)",
 		columns: rowColumns + ", revised",
 	}
+	// The same in the order of another index, for those that are or were snoozed:
+	// that is also their place.
+	snoozedRows = ownRows.placedBy("n.snoozed_until", rowColumns+", snoozed_until AS revised")
 	// The marks of a broadcast count only for the revision that they were made on.
 	broadcastRows = broadcasts(
 		"broadcasts AS n LEFT JOIN broadcast_flags AS f ON f.user_ref = $1 AND f.broadcast_id = n.id", "1 = 1",
@@ -88,6 +91,20 @@ var (
 	movedBroadcasts = broadcasts("broadcast_flags AS f JOIN broadcasts AS n ON n.id = f.broadcast_id",
 		"f.user_ref = $1 AND f.snoozed_revision >= n.revision AND f.snoozed_until IS NOT NULL", "f.snoozed_until", "f.snoozed_until")
 )
+
+// placedBy is src with another column for the order.
+func (src source) placedBy(arrived, columns string) source {
+	src.arrived, src.columns = arrived, columns
+	return src
+}
+
+// listed are the sources of a list, each in the order of an index.
+func listed(filter signalbox.Filter) []source {
+	if filter.Snoozed {
+		return []source{snoozedRows, movedBroadcasts}
+	}
+	return []source{ownRows, unmovedBroadcasts, movedBroadcasts}
+}
 
 // broadcasts returns a source of broadcasts n with the user's flags f.
 func broadcasts(from, where, snooze, arrived string) source {

@@ -39,7 +39,7 @@ func (s *Store) List(ctx context.Context, user string, filter signalbox.Filter, 
 		reach = " LIMIT " + q.limit(saturatedSum(page.Offset, page.Limit))
 	}
 	q.write("SELECT ", rowColumns, " FROM (")
-	for i, src := range []source{ownRows, unmovedBroadcasts, movedBroadcasts} {
+	for i, src := range listed(filter) {
 		if i > 0 {
 			q.write(" UNION ALL ")
 		}

@@ -22,7 +22,7 @@ func (s *Store) Woken(ctx context.Context, user string, until time.Time, limit i
 	q := s.newStatement(user)
 	at, reach := q.timeArg(until), q.arg(limit)
 	q.write("SELECT ", rowColumns, " FROM (")
-	for i, src := range []source{ownRows, movedBroadcasts} {
+	for i, src := range []source{snoozedRows, movedBroadcasts} {
 		if i > 0 {
 			q.write(" UNION ALL ")
 		}

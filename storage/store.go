@@ -1,6 +1,6 @@
 // Package storage keeps the inbox, the commits of the pipeline and the accepted
 // submissions on PostgreSQL and SQLite, and what became of every delivery. [Store]
-// implements the root package's seams signalbox.Inbox, signalbox.Committer,
+// implements the root package's seams signalbox.Inbox, signalbox.Snoozes, signalbox.Committer,
 // signalbox.Accepter, signalbox.SettingsStore, signalbox.DeliveryStore,
 // signalbox.TraceStore, signalbox.DeadLetterStore and signalbox.TokenStore.
 //

@@ -41,7 +41,7 @@ func (d directory) Resolve(_ context.Context, refs, exclude []string) (signalbox
 }
 
 func (directory) Entities(context.Context, []string) (map[string]signalbox.Entity, error) {
-	return nil, nil
+	return map[string]signalbox.Entity{}, nil
 }
 
 func (directory) Ownership(_ context.Context, user string) ([]string, error) {

@@ -170,7 +170,7 @@ type secureConn struct {
 
 // Handshake runs the handshake, unless it has been.
 func (c *secureConn) Handshake() error {
-	if err := c.Conn.Handshake(); err != nil {
+	if err := c.Conn.Handshake(); err != nil { //nolint:noctx // fasthttp calls this, and bounds it by deadlines
 		return err
 	}
 	c.shaken.Store(true)

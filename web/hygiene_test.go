@@ -339,10 +339,10 @@ func TestTricklesAreCutOff(t *testing.T) {
 				h = startTLS(t, short)
 			}
 			conn := h.dial()
-			cut := make(chan struct{})
+			cut := make(chan string, 1)
 			go func() {
-				defer close(cut)
-				_, _ = io.Copy(io.Discard, conn)
+				said, _ := io.ReadAll(conn)
+				cut <- string(said)
 			}()
 			if _, err := io.WriteString(conn, c.first); err != nil {
 				t.Fatal(err)
@@ -352,7 +352,10 @@ func TestTricklesAreCutOff(t *testing.T) {
 			defer drip.Stop()
 			for {
 				select {
-				case <-cut:
+				case said := <-cut:
+					if !c.secure && !strings.Contains(said, "HTTP/1.1 408 ") {
+						t.Errorf("it says %q", said)
+					}
 					if took := time.Since(begun); took < patience/2 {
 						t.Errorf("cut off after %s", took)
 					}

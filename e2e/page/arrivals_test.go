@@ -1,6 +1,9 @@
 package page
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // fakeNotifications stands in for those of the system, and says that one looks
 // elsewhere.
@@ -44,6 +47,11 @@ func TestDesktopNotificationsOncePerUser(t *testing.T) {
 		leader, other = b, a
 	}
 	leader.close()
-	s.send(payload{"title": "Shown by the other"})
-	other.wait(`shown.length === 1 && shown[0].title === 'Shown by the other'`)
+	eventually(t, func(ctxDone) error {
+		s.send(payload{"title": "Shown by the other"})
+		if title := value[string](other, `shown[0]?.title ?? ''`); title != "Shown by the other" {
+			return fmt.Errorf("%q is shown", title)
+		}
+		return nil
+	})
 }

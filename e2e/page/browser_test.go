@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -262,7 +263,13 @@ func (p *tab) choose(label, option string) {
 func (p *tab) press(keys ...string) {
 	p.t.Helper()
 	for _, key := range keys {
-		p.run(chromedp.KeyEvent(key))
+		if key > "~" || key < " " {
+			p.run(chromedp.KeyEvent(key))
+			continue
+		}
+		// One event for the key and its letter, as of a keyboard: who takes the key gets
+		// no letter.
+		p.run(input.DispatchKeyEvent(input.KeyDown).WithKey(key).WithText(key), input.DispatchKeyEvent(input.KeyUp).WithKey(key))
 	}
 }
 

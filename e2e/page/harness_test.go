@@ -25,7 +25,7 @@ const asServer = "SIGNALBOX_TEST_AS_SERVER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) == "1" {
-		os.Exit(cmd.Main())
+		os.Exit(cmd.Main(testChannels()...))
 	}
 	code := m.Run()
 	stopBrowser()

@@ -128,6 +128,7 @@ func TestScheduleIsSavedAndUndone(t *testing.T) {
 	})
 	p.click(".quiet-button", "Back to the default times")
 	want(false, "never", false)
+	p.waitText(".toast:last-child", "Back to the default times")
 	p.click(".toast:last-child .toast-action", "Undo")
 	want(true, "daily", true)
 }

@@ -10,7 +10,7 @@ ALTER TABLE notifications
     -- the read mark, because what is snoozed is unread.
     ADD COLUMN snoozed_before timestamptz,
     ADD COLUMN read_before    timestamptz;
-CREATE INDEX notifications_snoozed ON notifications (user_ref, snoozed_until) WHERE snoozed_until IS NOT NULL;
+CREATE INDEX notifications_snoozed ON notifications (user_ref, snoozed_until, id) WHERE snoozed_until IS NOT NULL;
 
 -- The same for broadcasts. As a read mark, a snooze counts for the revision that it was
 -- made on.
@@ -19,7 +19,7 @@ ALTER TABLE broadcast_flags
     ADD COLUMN snoozed_revision bigint,
     ADD COLUMN snoozed_before   timestamptz,
     ADD COLUMN read_before      timestamptz;
-CREATE INDEX broadcast_flags_snoozed ON broadcast_flags (user_ref, snoozed_until) WHERE snoozed_until IS NOT NULL;
+CREATE INDEX broadcast_flags_snoozed ON broadcast_flags (user_ref, snoozed_until, broadcast_id) WHERE snoozed_until IS NOT NULL;
 
 -- +goose Down
 UPDATE notifications SET revised = coalesce(updated, created) WHERE snoozed_until IS NOT NULL;

@@ -9,7 +9,7 @@ ALTER TABLE notifications ADD COLUMN snoozed_until integer;
 -- read mark, because what is snoozed is unread.
 ALTER TABLE notifications ADD COLUMN snoozed_before integer;
 ALTER TABLE notifications ADD COLUMN read_before integer;
-CREATE INDEX notifications_snoozed ON notifications (user_ref, snoozed_until) WHERE snoozed_until IS NOT NULL;
+CREATE INDEX notifications_snoozed ON notifications (user_ref, snoozed_until, id) WHERE snoozed_until IS NOT NULL;
 
 -- The same for broadcasts. As a read mark, a snooze counts for the revision that it was
 -- made on.
@@ -17,7 +17,7 @@ ALTER TABLE broadcast_flags ADD COLUMN snoozed_until integer;
 ALTER TABLE broadcast_flags ADD COLUMN snoozed_revision integer;
 ALTER TABLE broadcast_flags ADD COLUMN snoozed_before integer;
 ALTER TABLE broadcast_flags ADD COLUMN read_before integer;
-CREATE INDEX broadcast_flags_snoozed ON broadcast_flags (user_ref, snoozed_until) WHERE snoozed_until IS NOT NULL;
+CREATE INDEX broadcast_flags_snoozed ON broadcast_flags (user_ref, snoozed_until, broadcast_id) WHERE snoozed_until IS NOT NULL;
 
 -- +goose Down
 UPDATE notifications SET revised = coalesce(updated, created) WHERE snoozed_until IS NOT NULL;

@@ -13,8 +13,15 @@ import (
 	"github.com/signalbox/signalbox/web/ui"
 )
 
-// serveBell answers one request for a file of the page, with header pairs.
-func serveBell(t *testing.T, path string, pairs ...string) (*http.Response, []byte) {
+// answer is what a request was answered.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// getBell asks for a file of the page, with header pairs.
+func getBell(t *testing.T, path string, pairs ...string) answer {
 	t.Helper()
 	page, err := ui.New(ui.Config{})
 	if err != nil {
@@ -38,12 +45,12 @@ func serveBell(t *testing.T, path string, pairs ...string) (*http.Response, []by
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, body
+	return answer{response.StatusCode, response.Header, body}
 }
 
 func TestBellIsForForeignPages(t *testing.T) {
 	t.Parallel()
-	response, body := serveBell(t, "/bell.js")
+	script := getBell(t, "/bell.js")
 	for name, want := range map[string]string{
 		"Access-Control-Allow-Origin":  "*",
 		"Cross-Origin-Resource-Policy": "cross-origin",
@@ -51,57 +58,57 @@ func TestBellIsForForeignPages(t *testing.T) {
 		"Cache-Control":                "no-cache",
 		"X-Content-Type-Options":       "nosniff",
 	} {
-		if got := response.Header.Get(name); got != want {
+		if got := script.header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if !bytes.Contains(body, []byte("customElements.define('signalbox-bell'")) {
+	if !bytes.Contains(script.body, []byte("customElements.define('signalbox-bell'")) {
 		t.Error("the script defines no bell")
 	}
-	for line := range strings.Lines(string(body)) {
+	for line := range strings.Lines(string(script.body)) {
 		if strings.HasPrefix(strings.TrimSpace(line), "//") {
 			t.Errorf("a comment is sent: %s", line)
 		}
 	}
 	for _, insecure := range []string{"innerHTML", "insertAdjacentHTML", "eval(", "new Function", "document.write", "import("} {
-		if bytes.Contains(body, []byte(insecure)) {
+		if bytes.Contains(script.body, []byte(insecure)) {
 			t.Errorf("the script uses %s", insecure)
 		}
 	}
-	again, _ := serveBell(t, "/bell.js", "If-None-Match", response.Header.Get("ETag"))
-	if again.StatusCode != http.StatusNotModified || again.Header.Get("Access-Control-Allow-Origin") != "*" {
-		t.Errorf("asked again: %d, %q", again.StatusCode, again.Header)
+	again := getBell(t, "/bell.js", "If-None-Match", script.header.Get("ETag"))
+	if again.status != http.StatusNotModified || again.header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("asked again: %d, %q", again.status, again.header)
 	}
 }
 
 func TestBellIsSmall(t *testing.T) {
 	t.Parallel()
 	for coding, most := range map[string]int{"br": 12_000, "gzip": 12 << 10} {
-		response, body := serveBell(t, "/bell.js", "Accept-Encoding", coding)
-		if got := response.Header.Get("Content-Encoding"); got != coding {
+		script := getBell(t, "/bell.js", "Accept-Encoding", coding)
+		if got := script.header.Get("Content-Encoding"); got != coding {
 			t.Fatalf("the coding is %q, want %q", got, coding)
 		}
-		t.Logf("%s: %d bytes", coding, len(body))
-		if len(body) > most {
-			t.Errorf("the bell has %d bytes by %s, more than %d", len(body), coding, most)
+		t.Logf("%s: %d bytes", coding, len(script.body))
+		if len(script.body) > most {
+			t.Errorf("the bell has %d bytes by %s, more than %d", len(script.body), coding, most)
 		}
 	}
 }
 
 func TestBellStaysOutOfThePage(t *testing.T) {
 	t.Parallel()
-	if _, body := serveBell(t, "/"); bytes.Contains(body, []byte("bell-demo")) || bytes.Contains(body, []byte("bell.js")) {
+	if page := getBell(t, "/"); bytes.Contains(page.body, []byte("bell-demo")) || bytes.Contains(page.body, []byte("bell.js")) {
 		t.Error("the page loads files of the bell")
 	}
 	for _, path := range []string{"/bell-demo.html", "/bell-demo.css", "/bell-demo.js"} {
-		response, _ := serveBell(t, path)
-		if response.StatusCode != http.StatusOK {
-			t.Errorf("%s: %d", path, response.StatusCode)
+		file := getBell(t, path)
+		if file.status != http.StatusOK {
+			t.Errorf("%s: %d", path, file.status)
 		}
-		if got := response.Header.Get("Access-Control-Allow-Origin"); got != "" {
+		if got := file.header.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("%s is shared with %q", path, got)
 		}
-		if got := response.Header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") || strings.Contains(got, "unsafe") {
+		if got := file.header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") || strings.Contains(got, "unsafe") {
 			t.Errorf("the policy of %s is %q", path, got)
 		}
 	}

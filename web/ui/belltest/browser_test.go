@@ -26,7 +26,7 @@ import (
 var (
 	browserOnce sync.Once
 	browser     context.Context
-	browserErr  error
+	notStarted  error
 	stopBrowser = func() {}
 )
 
@@ -47,11 +47,11 @@ func startBrowser(t testing.TB) context.Context {
 		}
 		allocated, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 		ctx, stop := chromedp.NewContext(allocated, chromedp.WithErrorf(complain))
-		browser, browserErr = ctx, chromedp.Run(ctx)
+		browser, notStarted = ctx, chromedp.Run(ctx)
 		stopBrowser = func() { stop(); stopAllocator() }
 	})
-	if browserErr != nil {
-		t.Fatalf("Chromium is needed (apt-get install chromium, or CHROMIUM=/path/to/it): %v", browserErr)
+	if notStarted != nil {
+		t.Fatalf("Chromium is needed (apt-get install chromium, or CHROMIUM=/path/to/it): %v", notStarted)
 	}
 	return browser
 }

@@ -77,9 +77,9 @@ func TestTokenProvider(t *testing.T) {
 			b.waitBadge(0, "")
 			s.waitListeners(0)
 
-			t.Log("Signed in again, it is there again.")
+			t.Log("Signed in again, it is there again, whatever made it look.")
 			third := s.newToken(jane)
-			b.evaluate(`tokens[0] = ` + quote(third.Token) + `; document.dispatchEvent(new Event('visibilitychange'))`)
+			b.evaluate(`tokens[0] = ` + quote(third.Token) + `; document.querySelector('signalbox-bell').setAttribute('limit', 10)`)
 			b.waitTitles("*Afterwards", "Live", "For Jane")
 			s.waitListeners(1)
 		})

@@ -115,7 +115,6 @@ svg { display: block; flex: none; fill: none; stroke: currentColor; stroke-width
   block-size: 18px;
   padding-inline: 5px;
   border-radius: 9px;
-  border: 0 solid transparent;
   background: var(--signalbox-bell-badge-background, #c81e1e);
   color: var(--signalbox-bell-badge-text, #fff);
   text-align: center;
@@ -141,8 +140,8 @@ svg { display: block; flex: none; fill: none; stroke: currentColor; stroke-width
 }
 .panel:popover-open { display: flex; flex-direction: column; animation: appear .14s ease-out; }
 .panel:focus { outline: none; }
-.head { display: flex; align-items: center; gap: 4px; padding: 8px 8px; padding-inline-start: 16px; border-block-end: 1px solid var(--line); }
-h2 { flex: 1; font-size: 15px; font-weight: 650; letter-spacing: -.01em; }
+.head { display: flex; align-items: center; gap: 4px; padding: 8px; padding-inline-start: 16px; border-block-end: 1px solid var(--line); }
+h2 { flex: 1; font-size: 15px; font-weight: 650; }
 .tool, .link { display: inline-flex; align-items: center; min-block-size: 32px; padding-inline: 8px; border-radius: 8px; font-weight: 500; }
 .tool { color: var(--soft); font-size: 13px; }
 .tool:hover { background: var(--hover); color: var(--text); }
@@ -189,7 +188,7 @@ li:hover .mark::before, .mark:focus-visible::before { opacity: 1; }
 @keyframes pulse { to { opacity: .45 } }
 @media (prefers-reduced-motion: reduce) { *, ::before, ::after { animation: none !important; } }
 @media (hover: none) { .mark::before { opacity: 1; } }
-@media (forced-colors: active) { .badge { border-width: 1px; line-height: 16px; } .unread .mark::before { forced-color-adjust: none; background: CanvasText; } }
+@media (forced-colors: active) { .badge { border: 1px solid; line-height: 16px; } .unread .mark::before { forced-color-adjust: none; background: CanvasText; } }
 `;
 
 const drawings = {
@@ -657,6 +656,9 @@ export class SignalboxBell extends HTMLElement {
   #feed = null;
   #joining = false;
   #open = false;
+  // Whether the focus is to go back to the button, and whether a key went down on it.
+  #returns = false;
+  #pressed = false;
   #openEnds = null;
   #clock = 0;
   #told = null;
@@ -694,6 +696,9 @@ export class SignalboxBell extends HTMLElement {
     this.#button.popoverTargetElement = this.#panel;
     this.#button.addEventListener('pointerenter', () => this.#button.classList.remove('rings'));
     this.#button.addEventListener('keydown', (event) => this.#buttonKey(event));
+    // A key by which the panel closes, and the focus comes back, must not open it again.
+    this.#button.addEventListener('focus', () => { this.#pressed = false; });
+    this.#button.addEventListener('keypress', (event) => { if (!this.#pressed) event.preventDefault(); });
     this.#panel.addEventListener('beforetoggle', ({ newState }) => (newState === 'open' ? this.#opens() : this.#closes()));
     this.#panel.addEventListener('toggle', ({ newState }) => this.#toggled(newState));
     this.#panel.addEventListener('keydown', (event) => this.#panelKey(event));
@@ -858,8 +863,6 @@ export class SignalboxBell extends HTMLElement {
     this.#returns = this.#panel.contains(this.shadowRoot.activeElement);
   }
 
-  #returns = false;
-
   #toggled(state) {
     if (state === 'open') {
       if (!this.#panel.contains(this.shadowRoot.activeElement)) this.#panel.focus({ preventScroll: true });
@@ -886,6 +889,7 @@ export class SignalboxBell extends HTMLElement {
   }
 
   #buttonKey(event) {
+    this.#pressed = true;
     if (event.key !== 'ArrowDown') return;
     event.preventDefault();
     if (!this.#open) this.#panel.showPopover();
@@ -894,12 +898,6 @@ export class SignalboxBell extends HTMLElement {
 
   #panelKey(event) {
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (event.key === 'Enter' && event.target.href) {
-      // As the panel closes the bell gets the focus: it must not get the key as well.
-      event.preventDefault();
-      event.target.click();
-      return;
-    }
     const items = [...this.#list.children];
     const at = items.findIndex((item) => item.contains(this.shadowRoot.activeElement));
     const last = items.length - 1;

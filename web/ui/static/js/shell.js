@@ -24,6 +24,7 @@ const viewIcons = { unread: 'inbox', saved: 'bookmark', snoozed: 'clock', all: '
 // no page has is the inbox, too.
 const pages = {
   settings: { icon: 'gear', load: () => import('./settings/page.js') },
+  admin: { icon: 'shield', load: () => import('./admin/page.js'), forAdmins: true },
 };
 
 function NavLink({ to, icon, label, count, current }) {
@@ -35,12 +36,13 @@ function NavLink({ to, icon, label, count, current }) {
 
 function Nav({ path, view }) {
   const { unread, snoozed } = useStore(counts);
+  const admin = useStore(session, (s) => s.admin);
   const shown = views.filter((one) => one !== 'snoozed' || snoozed !== null);
   const count = { unread, snoozed };
   return html`<nav class="nav" aria-label=${t('nav')}>
     <ul>${shown.map((one) => html`<${NavLink} key=${one} to=${address({ view: one })} icon=${viewIcons[one]}
       label=${t(`view.${one}`)} count=${count[one]} current=${path === '' && view === one} />`)}</ul>
-    <ul class="nav-pages">${Object.entries(pages).map(([name, { icon }]) => html`<${NavLink} key=${name} to=${href(name)} icon=${icon}
+    <ul class="nav-pages">${Object.entries(pages).filter(([, { forAdmins }]) => admin || !forAdmins).map(([name, { icon }]) => html`<${NavLink} key=${name} to=${href(name)} icon=${icon}
       label=${t(name)} current=${path === name} />`)}</ul>
   </nav>`;
 }
@@ -99,7 +101,8 @@ export function Shell() {
   const { state } = useStore(session);
   const connection = useStore(live, (s) => s.state);
   const filter = readFilter(params());
-  const page = path in pages ? path : '';
+  const [first] = path.split('/');
+  const page = Object.hasOwn(pages, first) ? first : '';
   return html`<div class="shell" key=${key}>
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById('main')?.focus(); }}>${t('skip')}</a>
     <header class="bar">

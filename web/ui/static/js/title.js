@@ -11,7 +11,7 @@ function icon(unread) {
 
 function update() {
   const unread = counts.state.unread ?? 0;
-  const page = t(route.state.path === 'settings' ? 'settings' : 'inbox');
+  const page = t(['settings', 'admin'].find((one) => route.state.path.split('/')[0] === one) ?? 'inbox');
   document.title = `${unread ? `(${number(unread)}) ` : ''}${page} · Signalbox`;
   document.querySelector('link[rel=icon]').href = icon(unread);
 }

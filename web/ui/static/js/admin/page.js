@@ -1,5 +1,5 @@
 // The pages for admins: how the router is doing, and what it needs a person for.
-import { html } from '../kit/html.js';
+import { html, useEffect } from '../kit/html.js';
 import { Icon } from '../kit/icons.js';
 import { t } from '../kit/i18n.js';
 import { follow, href, useRoute } from '../kit/router.js';
@@ -19,6 +19,8 @@ const address = (tab) => href(tab ? `admin/${tab}` : 'admin');
 export function Page() {
   const { path } = useRoute();
   const { state, admin } = useStore(session);
+  // On a phone the row of pages is wider than the screen.
+  useEffect(() => document.querySelector('.tab[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [path, admin]);
   if (state === 'unknown') return html`<main id="main" class="blank" aria-busy="true"></main>`;
   if (!admin) {
     return html`<main class="blank" id="main" tabindex="-1"><${Icon} name="lock" size="32" /><h1>${t('admin.refused')}</h1><p>${t('admin.refused.text')}</p></main>`;

@@ -53,7 +53,7 @@ export function Sure({ title, text, label, onSure, onClose }) {
 
 /** Table has a row for each of rows; a column is {label, cell, hidden, className}. */
 export function Table({ label, columns, rows, keyOf }) {
-  return html`<div class="table-scroller" role="region" aria-label=${label} tabindex="0"><table class="table">
+  return html`<div class="table-scroller" role="group" aria-label=${label} tabindex="0"><table class="table">
     <thead><tr>${columns.map((c) => html`<th key=${c.label} scope="col" class=${c.className}>${c.hidden ? html`<span class="sr">${c.label}</span>` : c.label}</th>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${keyOf(row)}>${columns.map((c) => html`<td key=${c.label} class=${c.className} data-label=${c.hidden ? null : c.label}>${c.cell(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;

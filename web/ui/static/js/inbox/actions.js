@@ -5,7 +5,8 @@ import { t } from '../kit/i18n.js';
 import { toast } from '../kit/toasts.js';
 import { readCounts } from './counts.js';
 import { asQuery, asSelection } from './filter.js';
-import { change, list, release, take } from './list.js';
+import { intend } from './intents.js';
+import { change, holds, list, release, take } from './list.js';
 
 // Undo needs the identifiers of what was changed; of more rows they are not read.
 export const undoLimit = 1000;
@@ -19,7 +20,10 @@ const kinds = {
 
 const undos = [];
 
-const send = (kind, ids, value) => post('notifications/update', { ids, ...kinds[kind].body(value) });
+function send(kind, ids, value) {
+  intend(kind, ids, Boolean(value));
+  return holds(post('notifications/update', { ids, ...kinds[kind].body(value) }));
+}
 
 function failed(failure) {
   toast({ text: failure instanceof Failure && failure.offline ? t('error.offline') : t('error.failed', { message: failure.message }), kind: 'error' });
@@ -37,6 +41,7 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
   if (!quiet && kind !== 'saved') release(ids);
   change(ids, kinds[kind].patch(value));
   const undo = async () => {
+    if (kind !== 'saved') release(ids);
     take(before);
     try {
       for (const [was, group] of Map.groupBy(before, (n) => (kind === 'snoozedUntil' ? n.snoozedUntil ?? null : Boolean(n[kind])))) {
@@ -96,7 +101,7 @@ export async function setAll(kind, value) {
     }
     const selection = { ...asSelection(filter) };
     if (!(kind in selection)) selection[kind] = !value;
-    const { updated } = await post('notifications/update', { filter: selection, ...kinds[kind].body(value) });
+    const { updated } = await holds(post('notifications/update', { filter: selection, ...kinds[kind].body(value) }));
     toast({ text: t(kinds[kind].text(value), { count: updated }) });
   } catch (failure) {
     failed(failure);

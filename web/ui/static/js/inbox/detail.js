@@ -26,7 +26,7 @@ function useNotification(id, known) {
     get(`notifications/${encodeURIComponent(id)}`, {}, stop.signal)
       .then((n) => {
         setFetched({ n, failure: null });
-        if (!n.read) set('read', [n], true, { quiet: true });
+        if (!n.read && !n.snoozedUntil) set('read', [n], true, { quiet: true });
       })
       .catch((failure) => { if (!stop.signal.aborted) setFetched((old) => ({ ...old, failure })); });
     return () => stop.abort();

@@ -13,8 +13,23 @@ export const list = new Store({ filter: null, state: 'loading', rows: [], total:
 
 let cursor = null;
 let request = new AbortController();
-// Rows that no longer match, but stay where they are: they were opened here.
+// Rows that were opened here: they stay where they are, although they are read.
 const kept = new Set();
+
+const stays = (filter, n) => matches(filter, n)
+  || (kept.has(n.id) && filter.view === 'unread' && matches({ ...filter, view: 'all' }, n));
+
+// What is on its way to the server, and how often rows were altered here: an answer
+// from before that is out of date.
+const pending = new Set();
+let edits = 0;
+
+/** holds waits for a change to be stored before anything is read. */
+export function holds(change) {
+  pending.add(change);
+  change.catch(() => {}).then(() => pending.delete(change));
+  return change;
+}
 
 const groupOf = (filter, n) => (filter.group === 'topic' ? n.payload.topic : filter.group === 'origin' ? n.origin : null) ?? '';
 
@@ -51,13 +66,20 @@ export async function refresh() {
   await read(Math.min(Math.max(list.state.rows.length, pageSize), refreshSize), list.state.state === 'loading' ? 'failed' : 'ready');
 }
 
-async function read(limit, whenFailed) {
+async function read(limit, whenFailed, again = 2) {
   request.abort();
   request = new AbortController();
   const { signal } = request;
   try {
+    await Promise.allSettled(pending);
+    if (signal.aborted) return;
+    const before = edits;
     const page = await get('notifications', query(limit), signal);
-    const keep = list.state.rows.filter((n) => kept.has(n.id) && !page.notifications.some((m) => m.id === n.id));
+    if ((edits !== before || pending.size > 0) && again > 0) {
+      await read(limit, whenFailed, again - 1);
+      return;
+    }
+    const keep = list.state.rows.filter((n) => kept.has(n.id) && stays(list.state.filter, n) && !page.notifications.some((m) => m.id === n.id));
     let rows = page.notifications;
     for (const n of keep) rows = placed(rows, n);
     list.set({ rows, total: page.totalCount, done: next(page, page.notifications), state: 'ready', failure: null });
@@ -100,6 +122,7 @@ function placed(rows, n) {
 export function take(notifications, { fresh = false } = {}) {
   const { filter } = list.state;
   if (!filter) return;
+  edits += 1;
   let { rows, total, arrived } = list.state;
   for (const n of notifications) {
     const known = rows.find((m) => m.id === n.id);
@@ -107,7 +130,7 @@ export function take(notifications, { fresh = false } = {}) {
       rows = rows.filter((m) => m !== known);
       total -= 1;
     }
-    if (!matches(filter, n) && !kept.has(n.id)) continue;
+    if (!stays(filter, n)) continue;
     // What is older than everything loaded comes with its page.
     if (!filter.group && !list.state.done && !known && rows.length > 0 && revised(n) < revised(rows.at(-1))) {
       total += 1;
@@ -124,6 +147,7 @@ export function take(notifications, { fresh = false } = {}) {
 export function change(ids, patch) {
   const { filter } = list.state;
   if (!filter) return;
+  edits += 1;
   const wanted = new Set(ids);
   let left = 0;
   const rows = [];
@@ -133,7 +157,7 @@ export function change(ids, patch) {
       continue;
     }
     const changed = { ...n, ...patch };
-    if (matches(filter, changed) || kept.has(n.id)) rows.push(changed);
+    if (stays(filter, changed)) rows.push(changed);
     else left += 1;
   }
   list.set({ rows, total: Math.max(list.state.total - left, rows.length) });

@@ -4,6 +4,7 @@ import { get } from '../kit/api.js';
 import { Store } from '../kit/store.js';
 import { listen } from '../live.js';
 import { readCounts } from './counts.js';
+import { current } from './intents.js';
 import { change, list, refresh, take } from './list.js';
 
 /** settingsChanges counts how often the settings were changed elsewhere. */
@@ -16,14 +17,17 @@ export const onArrival = (callback) => arrivalListeners.add(callback);
 
 const farAway = '9999-12-31T00:00:00.000Z';
 
+const now = () => new Date().toISOString();
+
+// The field that a signal is about, and what it becomes; null is off.
 const flags = {
-  notification_read: () => ({ read: new Date().toISOString() }),
-  notification_unread: () => ({ read: null }),
-  notification_saved: () => ({ saved: new Date().toISOString() }),
-  notification_unsaved: () => ({ saved: null }),
+  notification_read: ['read', now],
+  notification_unread: ['read', () => null],
+  notification_saved: ['saved', now],
+  notification_unsaved: ['saved', () => null],
   // Until when is not told; reading again will.
-  notification_snoozed: () => ({ snoozedUntil: farAway }),
-  notification_unsnoozed: () => ({ snoozedUntil: null }),
+  notification_snoozed: ['snoozedUntil', () => farAway],
+  notification_unsnoozed: ['snoozedUntil', () => null],
 };
 
 // A burst is drawn once.
@@ -56,11 +60,14 @@ function apply({ action, notification_ids: ids = [], total = ids.length }) {
     settingsChanges.set({ count: settingsChanges.state.count + 1 });
     return;
   }
-  const patch = flags[action];
+  const flag = flags[action];
   // What comes into this view by the change is not loaded.
   const loaded = new Set(list.state.rows.map((n) => n.id));
-  if (!patch || action.endsWith('snoozed') || total > ids.length || ids.some((id) => !loaded.has(id))) soon();
-  if (patch) change(ids, patch());
+  if (!flag || action.endsWith('snoozed') || total > ids.length || ids.some((id) => !loaded.has(id))) soon();
+  if (!flag) return;
+  const [kind, become] = flag;
+  const value = become();
+  change(current(kind, ids, value !== null), { [kind]: value });
 }
 
 let timer = 0;

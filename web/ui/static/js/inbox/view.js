@@ -90,7 +90,8 @@ export function Inbox({ filter, id }) {
 
   const open = (n, replace = Boolean(id)) => {
     setActiveId(n.id);
-    if (!n.read) {
+    // What is snoozed comes back unread.
+    if (!n.read && !n.snoozedUntil) {
       keep(n.id);
       set('read', [n], true, { quiet: true });
     }
@@ -123,8 +124,7 @@ export function Inbox({ filter, id }) {
     s: () => { const some = chosen(); set('saved', some, some.some((n) => !n.saved)); },
     b: () => (canSnooze() && active ? openSnooze(active.id) : false),
     z: undoLast, u: undoLast,
-    // Later, so that the slash does not end up in it.
-    '/': () => { setTimeout(() => document.getElementById('search')?.focus()); },
+    '/': () => { document.getElementById('search')?.focus(); },
     Escape: (event) => {
       if (event.target.id === 'search') focusRow(active?.id);
       else if (selection.state.ids.size > 0) clear();

@@ -15,14 +15,14 @@ export class Failure extends Error {
 }
 
 /** request returns the decoded answer; path is relative to the API. */
-export async function request(path, { method = 'GET', query, body, signal, base = api } = {}) {
+export async function request(path, { method = 'GET', query, body, signal, base = api, headers: more } = {}) {
   const url = new URL(path, base);
   for (const [key, value] of Object.entries(query ?? {})) {
     for (const one of [value].flat()) {
       if (one !== undefined && one !== null && one !== '') url.searchParams.append(key, one);
     }
   }
-  const headers = { Accept: 'application/json' };
+  const headers = { Accept: 'application/json', ...more };
   if (method !== 'GET') {
     headers['Content-Type'] = 'application/json';
     headers['X-Requested-With'] = 'signalbox';
@@ -47,7 +47,7 @@ export async function request(path, { method = 'GET', query, body, signal, base 
 }
 
 export const get = (path, query, signal) => request(path, { query, signal });
-export const post = (path, body) => request(path, { method: 'POST', body });
+export const post = (path, body, headers) => request(path, { method: 'POST', body, headers });
 export const remove = (path, query) => request(path, { method: 'DELETE', query });
 
 /** Requests about who is signed in are not below the API. */

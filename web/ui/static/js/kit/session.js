@@ -5,7 +5,7 @@ import { root } from './place.js';
 import { Store } from './store.js';
 
 /** state is 'unknown', 'in' (signed in), 'guest' (nobody has to), or 'out'. */
-export const session = new Store({ state: 'unknown', user: null, admin: false, login: null, logout: null });
+export const session = new Store({ state: 'unknown', user: null, admin: false, signIn: 'none', login: null, logout: null });
 
 // In guest mode everyone says who they are: ?user=jane is for this tab.
 const asked = new URLSearchParams(location.search).get('user');
@@ -29,9 +29,9 @@ export function signedOut() {
 
 export async function loadSession() {
   try {
-    const { user, admin = false, login, logout } = await rootRequest('auth/session');
+    const { user, admin = false, signIn, login, logout } = await rootRequest('auth/session');
     const at = (path) => (path ? new URL(path, root) : null);
-    const known = { user, admin, login: at(login)?.pathname ?? null, logout: at(logout)?.pathname ?? null };
+    const known = { user, admin, signIn, login: at(login)?.pathname ?? null, logout: at(logout)?.pathname ?? null };
     // Who has not signed in and could is out; where nobody can, all are guests.
     session.set({ ...known, state: user ? (logout ? 'in' : 'guest') : session.state.state === 'out' ? 'out' : login ? 'out' : 'guest' });
   } catch {

@@ -32,7 +32,7 @@ export function Page() {
   const { failure, channels } = useStore(switches);
   const changes = useStore(settingsChanges, (s) => s.count);
   useEffect(() => { read(); }, [changes]);
-  useEffect(() => bind({ '/': () => { setTimeout(() => document.getElementById('search')?.focus()); } }), []);
+  useEffect(() => bind({ '/': () => document.getElementById('search')?.focus() }), []);
   return html`<main class="settings" id="main" tabindex="-1" aria-labelledby="settings-title"><div class="settings-content">
     <header class="settings-head"><h1 id="settings-title">${t('settings')}</h1><${Test} /></header>
     <section class="card" aria-labelledby="matrix-title"><h2 id="matrix-title">${t('matrix.title')}</h2><p class="hint">${t('matrix.text')}</p>

@@ -1,0 +1,93 @@
+// What became of a request, or of a notification, whoever's it is.
+import { get } from '../kit/api.js';
+import { html, useEffect, useState } from '../kit/html.js';
+import { Icon } from '../kit/icons.js';
+import { number, t } from '../kit/i18n.js';
+import { go, href, params } from '../kit/router.js';
+import { Time, clock } from '../kit/time.js';
+import { channelName } from '../inbox/trace.js';
+import { Facts, State, Table, Text, failed, useLoad } from './parts.js';
+
+const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
+const pageSize = 100;
+const icons = { delivered: 'check', queued: 'clock', suppressed: 'close', failed: 'offline' };
+
+const read = (id, cursor, signal) => get('notifications/admin/deliveries', { id, cursor, limit: pageSize }, signal);
+
+export function Status({ value }) {
+  return html`<span class="state state-${value}"><${Icon} name=${icons[value] ?? 'dot'} size="13" />${t(`admin.status.${value}`)}</span>`;
+}
+
+const whom = (ref) => (ref === '*' ? t('admin.everyone') : ref ?? '–');
+
+function why(d) {
+  const parts = [d.text, d.detail, d.nextAttempt && t('admin.delivery.next', { at: clock(d.nextAttempt) })].filter(Boolean);
+  return parts.join('. ');
+}
+
+const columns = () => [
+  { label: t('admin.delivery.to'), className: 'main-cell', cell: (d) => html`<bdi>${whom(d.recipient)}</bdi>${d.target && d.target !== '*' && html`<div class="hint"><bdi>${d.target}</bdi></div>`}` },
+  { label: t('admin.channel'), cell: (d) => channelName(d.channel) },
+  { label: t('admin.state'), className: 'main-cell', cell: (d) => html`<${Status} value=${d.status} />${why(d) && html`<div class="hint"><bdi>${why(d)}</bdi></div>`}` },
+  { label: t('admin.letter.attempts'), cell: (d) => d.attempts, className: 'number' },
+  { label: t('admin.delivery.updated'), cell: (d) => html`<${Time} at=${d.updated} />` },
+];
+
+const summaryColumns = () => [
+  { label: t('admin.channel'), cell: (c) => html`<strong>${channelName(c.channel)}</strong>` },
+  { label: t('admin.state'), className: 'main-cell', cell: (c) => html`<${Status} value=${c.status} />${c.text && html`<div class="hint">${c.text}</div>`}` },
+  { label: t('admin.delivery.count'), cell: (c) => number(c.count), className: 'number' },
+];
+
+function Requested({ request }) {
+  return html`<${Facts} facts=${[
+    [t('admin.letter.requestID'), request.id], [t('origin'), request.origin], [t('admin.letter.created'), html`<${Time} at=${request.created} long />`],
+    [t('admin.state'), t(`admin.request.${request.status}`)], [t('admin.delivery.recipients'), number(request.recipients)],
+    [t('admin.delivery.unknown'), request.unknown.join(', ')], [t('admin.letter.stage'), request.stage], [t('admin.letter.error'), request.error],
+  ]} />`;
+}
+
+function Found({ id }) {
+  const { answer, failure, again, set } = useLoad((signal) => read(id, '', signal), id);
+  if (failure?.status === 404) {
+    return html`<div class="blank"><h2>${t('admin.delivery.nothing')}</h2><p>${t('admin.delivery.nothing.text')}</p><button type="button" class="button" onClick=${again}>${t('retry')}</button></div>`;
+  }
+  if (!answer) return html`<${State} failure=${failure} again=${again} />`;
+  const more = async () => {
+    try {
+      const page = await read(id, answer.nextCursor);
+      set({ ...answer, deliveries: [...answer.deliveries, ...page.deliveries], nextCursor: page.nextCursor });
+    } catch (error) {
+      failed(error);
+    }
+  };
+  return html`<div class="found">
+    ${answer.request && html`<${Requested} request=${answer.request} />`}
+    ${answer.summary?.length > 0 && html`<h3>${t('admin.delivery.summary')}</h3><${Table} label=${t('admin.delivery.summary')} columns=${summaryColumns()} rows=${answer.summary} keyOf=${(c) => `${c.channel} ${c.status} ${c.rule}`} />`}
+    <h3>${t('admin.delivery.each')}</h3>
+    ${answer.deliveries.length ? html`<${Table} label=${t('admin.delivery.each')} columns=${columns()} rows=${answer.deliveries} keyOf=${(d) => `${d.channel} ${d.recipient} ${d.target} ${d.notification}`} />` : html`<p class="hint empty">${t('admin.delivery.none')}</p>`}
+    ${answer.nextCursor && html`<button type="button" class="button more" onClick=${more}>${t('admin.more')}</button>`}
+  </div>`;
+}
+
+export function Deliveries() {
+  const id = params().get('id')?.match(uuid)?.[0] ?? '';
+  const [typed, setTyped] = useState(id);
+  const [wrong, setWrong] = useState(false);
+  useEffect(() => { if (id) setTyped(id); }, [id]);
+  const search = (event) => {
+    event.preventDefault();
+    // The address of a notification has its identifier in it.
+    const found = typed.match(uuid)?.[0];
+    setWrong(!found);
+    if (found) go(href('admin/deliveries', { id: found }));
+  };
+  return html`<section class="card" aria-labelledby="deliveries-title"><h2 id="deliveries-title">${t('admin.deliveries')}</h2><p class="hint">${t('admin.deliveries.text')}</p>
+    <form class="fields" role="search" onSubmit=${search}>
+      <${Text} label=${t('admin.delivery.id')} value=${typed} onText=${setTyped} placeholder="019aa3f2-5c3e-7b1c-9d51-0c6c3a1f2b4d" aria-invalid=${wrong ? 'true' : null} aria-describedby=${wrong ? 'id-wrong' : null} />
+      <button type="submit" class="button primary">${t('admin.delivery.find')}</button>
+    </form>
+    ${wrong && html`<p class="error-text" id="id-wrong" role="alert">${t('admin.delivery.wrong')}</p>`}
+    ${id && html`<${Found} key=${id} id=${id} />`}
+  </section>`;
+}
