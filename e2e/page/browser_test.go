@@ -26,7 +26,7 @@ import (
 var (
 	browserOnce sync.Once
 	browser     context.Context
-	browserErr  error
+	errBrowser  error
 	stopBrowser = func() {}
 )
 
@@ -50,11 +50,11 @@ func startBrowser(t testing.TB) context.Context {
 		allocated, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 		// The library complains about every event that is newer than itself.
 		ctx, stop := chromedp.NewContext(allocated, chromedp.WithErrorf(func(string, ...any) {}))
-		browser, browserErr = ctx, chromedp.Run(ctx)
+		browser, errBrowser = ctx, chromedp.Run(ctx)
 		stopBrowser = func() { stop(); stopAllocator() }
 	})
-	if browserErr != nil {
-		t.Fatalf("Chromium is needed (apt-get install chromium, or CHROMIUM=/path/to/it): %v", browserErr)
+	if errBrowser != nil {
+		t.Fatalf("Chromium is needed (apt-get install chromium, or CHROMIUM=/path/to/it): %v", errBrowser)
 	}
 	return browser
 }

@@ -33,9 +33,11 @@ func story(s *server) {
 		{"title": "Review requested: Split the ledger table by month", "topic": "reviews", "description": "Lin asks for your review, 12 files, +340 −120."},
 		{"title": "On call from Monday, 09:00", "topic": "on-call", "description": "You take over from Jonas for one week."},
 		{"title": "Flaky test quarantined: TestLedgerRounding", "topic": "tests", "severity": "low", "description": "It failed 4 of the last 50 runs."},
-		{"title": "Deployment of checkout-api failed", "topic": "deployments", "severity": "critical", "description": description, "link": "https://ci.example.com/runs/4711",
+		{
+			"title": "Deployment of checkout-api failed", "topic": "deployments", "severity": "critical", "description": description, "link": "https://ci.example.com/runs/4711",
 			"additionalLinks": []any{map[string]any{"title": "Dashboard", "url": "https://grafana.example.com/d/checkout"}, map[string]any{"title": "Runbook", "url": "https://wiki.example.com/runbooks/checkout"}},
-			"metadata":        map[string]any{"commit": "9f3ac21", "duration": "4 min 12 s", "region": "eu-central-1"}},
+			"metadata":        map[string]any{"commit": "9f3ac21", "duration": "4 min 12 s", "region": "eu-central-1"},
+		},
 	} {
 		s.send(p)
 	}

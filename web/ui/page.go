@@ -87,7 +87,7 @@ func New(config Config) (*Page, error) {
 			return nil
 		}
 		names = append(names, name)
-		fmt.Fprintf(all, "%s %d\n", name, len(content))
+		_, _ = fmt.Fprintf(all, "%s %d\n", name, len(content)) // a hash takes everything
 		_, _ = all.Write(content)
 		p.assets[name] = newAsset(kind, content)
 		return nil

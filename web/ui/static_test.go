@@ -27,7 +27,7 @@ func TestWeight(t *testing.T) {
 	_, plain := get(t, a, http.MethodGet, "/")
 	version := regexp.MustCompile(`assets/([0-9a-f]+)/`).FindStringSubmatch(string(plain))[1]
 	if response.StatusCode != http.StatusOK {
-		t.Fatal(response.Status)
+		t.Fatal(response.StatusCode)
 	}
 	for _, name := range files(t, ".js", ".css", ".svg") {
 		if strings.HasPrefix(name, "bell") {
@@ -35,7 +35,7 @@ func TestWeight(t *testing.T) {
 		}
 		response, body := get(t, a, http.MethodGet, "/assets/"+version+"/"+name, "Accept-Encoding", "gzip")
 		if response.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %s", name, response.Status)
+			t.Fatalf("%d: %s", name, response.StatusCode)
 		}
 		total += len(body)
 	}
@@ -49,7 +49,7 @@ func TestWeight(t *testing.T) {
 func files(t *testing.T, extensions ...string) []string {
 	t.Helper()
 	var list []string
-	err := filepath.WalkDir("static", func(name string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir("static", func(name string, _ fs.DirEntry, err error) error {
 		if err == nil && slices.Contains(extensions, filepath.Ext(name)) {
 			list = append(list, strings.TrimPrefix(filepath.ToSlash(name), "static/"))
 		}

@@ -26,7 +26,7 @@ import (
 var (
 	browserOnce sync.Once
 	browser     context.Context
-	notStarted  error
+	errBrowser  error
 	stopBrowser = func() {}
 )
 
@@ -47,11 +47,11 @@ func startBrowser(t testing.TB) context.Context {
 		}
 		allocated, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 		ctx, stop := chromedp.NewContext(allocated, chromedp.WithErrorf(complain))
-		browser, notStarted = ctx, chromedp.Run(ctx)
+		browser, errBrowser = ctx, chromedp.Run(ctx)
 		stopBrowser = func() { stop(); stopAllocator() }
 	})
-	if notStarted != nil {
-		t.Fatalf("Chromium is needed (apt-get install chromium, or CHROMIUM=/path/to/it): %v", notStarted)
+	if errBrowser != nil {
+		t.Fatalf("Chromium is needed (apt-get install chromium, or CHROMIUM=/path/to/it): %v", errBrowser)
 	}
 	return browser
 }

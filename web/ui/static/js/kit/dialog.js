@@ -1,11 +1,11 @@
 // A modal dialog; the browser keeps the focus in it and Escape closes it.
-import { html, useEffect, useRef } from './html.js';
+import { html, useLayoutEffect, useRef } from './html.js';
 import { Icon } from './icons.js';
 import { t } from './i18n.js';
 
 export function Dialog({ title, onClose, children }) {
   const element = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     element.current.showModal();
     return () => before?.focus?.();

@@ -1,5 +1,5 @@
 // A button that opens a menu (ARIA's menu button pattern).
-import { html, useEffect, useRef, useState } from './html.js';
+import { html, useLayoutEffect, useRef, useState } from './html.js';
 
 // Above everything, where no list cuts it off: below the button, or above it.
 function place(box) {
@@ -16,7 +16,7 @@ function place(box) {
 export function Menu({ label, button, items, className = 'icon-button' }) {
   const [open, setOpen] = useState(false);
   const box = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!open) return undefined;
     place(box.current);
     box.current.querySelector('[role^=menuitem]')?.focus();
