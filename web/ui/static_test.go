@@ -35,7 +35,7 @@ func TestWeight(t *testing.T) {
 		}
 		response, body := get(t, a, http.MethodGet, "/assets/"+version+"/"+name, "Accept-Encoding", "gzip")
 		if response.StatusCode != http.StatusOK {
-			t.Fatalf("%d: %s", name, response.StatusCode)
+			t.Fatalf("%s: %d", name, response.StatusCode)
 		}
 		total += len(body)
 	}
