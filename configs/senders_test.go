@@ -46,31 +46,31 @@ auth:
 }
 
 func TestSendersRefused(t *testing.T) {
-	for auth, want := range map[string]string{
-		"senders: ci":                                                   "auth.senders: must be a list",
-		"senders: [{}]":                                                 "auth.senders[0].subject: is required",
-		"senders: [ci]":                                                 "auth.senders[0]: must be a section",
-		"senders: [{subject: ''}]":                                      "must have between 1 and 255 characters",
-		"senders: [{subject: a, recipient: [x]}]":                       "auth.senders[0].recipient: unknown key; did you mean recipients?",
-		"senders: [{subject: a, recipients: [' ']}]":                    "auth.senders[0].recipients: must have patterns of 1 to 255 characters",
-		"senders: [{subject: a, topics: {a: b}}]":                       "auth.senders[0].topics: must be",
-		"senders: [{subject: a, maxSeverity: worst}]":                   "auth.senders[0].maxSeverity: must be one of critical",
-		"senders: [{subject: a, broadcast: 7}]":                         "auth.senders[0].broadcast: must be true or false",
-		"senders: [{subject: a, rateLimit: 7}]":                         "auth.senders[0].rateLimit: must be a section",
-		"senders: [{subject: a, rateLimit: {count: 7}}]":                "auth.senders[0].rateLimit.per: is required",
-		"senders: [{subject: a, rateLimit: {per: 7s}}]":                 "auth.senders[0].rateLimit.count: is required",
-		"senders: [{subject: a, rateLimit: {count: 0, per: 7s}}]":       "auth.senders[0].rateLimit.count: must be a whole number between 1 and 1000000",
-		"senders: [{subject: a, rateLimit: {count: 1, per: 7}}]":        "auth.senders[0].rateLimit.per: must be a duration",
-		"senders: [{subject: a, rateLimit: {count: 1, per: 7ms}}]":      "auth.senders[0].rateLimit.per: must be between 1s and 24h",
-		"senders: [{subject: 'a*'}, {subject: ab}]":                     `auth.senders: sender rule 1 is never used: rule 0, "a*", matches`,
-		"senders: [{subject: a}, {subject: A}]":                         "auth.senders: sender rule 1 is never used",
-		"usersMaySend: perhaps":                                         "auth.usersMaySend: must be true or false",
-		"tokens: {maxAge: 1m}":                                          "auth.tokens.maxAge: must be between 1h",
-		"senders: [{subject: a, rateLimit: {count: 1, per: 1s, x: 1}}]": "auth.senders[0].rateLimit.x: unknown key",
+	for _, test := range []struct{ auth, want string }{
+		{"senders: ci", "auth.senders: must be a list"},
+		{"senders: [{}]", "auth.senders[0].subject: is required"},
+		{"senders: [ci]", "auth.senders[0]: must be a section"},
+		{"senders: [{subject: ''}]", "must have between 1 and 255 characters"},
+		{"senders: [{subject: a, recipient: [x]}]", "auth.senders[0].recipient: unknown key; did you mean recipients?"},
+		{"senders: [{subject: a, recipients: [' ']}]", "auth.senders[0].recipients: must have patterns of 1 to 255 characters"},
+		{"senders: [{subject: a, topics: {a: b}}]", "auth.senders[0].topics: must be"},
+		{"senders: [{subject: a, maxSeverity: worst}]", "auth.senders[0].maxSeverity: must be one of critical"},
+		{"senders: [{subject: a, broadcast: 7}]", "auth.senders[0].broadcast: must be true or false"},
+		{"senders: [{subject: a, rateLimit: 7}]", "auth.senders[0].rateLimit: must be a section"},
+		{"senders: [{subject: a, rateLimit: {count: 7}}]", "auth.senders[0].rateLimit.per: is required"},
+		{"senders: [{subject: a, rateLimit: {per: 7s}}]", "auth.senders[0].rateLimit.count: is required"},
+		{"senders: [{subject: a, rateLimit: {count: 0, per: 7s}}]", "auth.senders[0].rateLimit.count: must be a whole number between 1 and 1000000"},
+		{"senders: [{subject: a, rateLimit: {count: 1, per: 7}}]", "auth.senders[0].rateLimit.per: must be a duration"},
+		{"senders: [{subject: a, rateLimit: {count: 1, per: 7ms}}]", "auth.senders[0].rateLimit.per: must be between 1s and 24h"},
+		{"senders: [{subject: 'a*'}, {subject: ab}]", `auth.senders: sender rule 1 is never used: rule 0, "a*", matches`},
+		{"senders: [{subject: a}, {subject: A}]", "auth.senders: sender rule 1 is never used"},
+		{"usersMaySend: perhaps", "auth.usersMaySend: must be true or false"},
+		{"tokens: {maxAge: 1m}", "auth.tokens.maxAge: must be between 1h"},
+		{"senders: [{subject: a, rateLimit: {count: 1, per: 1s, x: 1}}]", "auth.senders[0].rateLimit.x: unknown key"},
 	} {
-		_, _, problems := load(t, Sources{Files: write(t, "auth:\n  "+auth+"\n")})
-		if !strings.Contains(strings.Join(problems, "\n"), want) {
-			t.Errorf("%s: %q, want %q", auth, problems, want)
+		_, _, problems := load(t, Sources{Files: write(t, "auth:\n  "+test.auth+"\n")})
+		if !strings.Contains(strings.Join(problems, "\n"), test.want) {
+			t.Errorf("%s: %q, want %q", test.auth, problems, test.want)
 		}
 	}
 }
