@@ -56,7 +56,9 @@ func TestMarkdownIsBounded(t *testing.T) {
 		source := strings.Repeat(unit, 20_000/len(unit))
 		begin := time.Now()
 		got := m.render(source)
-		if took := time.Since(begin); took > 5*time.Second {
+		// What grows with the square takes many minutes; a busy machine takes some time
+		// for the rest.
+		if took := time.Since(begin); took > time.Minute {
 			t.Errorf("%q takes %s", unit, took)
 		}
 		if len(got) > max(maxRendered, 6*len(source)+200) {
