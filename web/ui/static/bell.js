@@ -133,7 +133,7 @@ svg { display: block; flex: none; fill: none; stroke: currentColor; stroke-width
   border-radius: var(--radius);
   background: var(--surface);
   color: var(--text);
-  box-shadow: var(--signalbox-bell-shadow, 0 1px 2px rgb(0 0 0 / 8%), 0 12px 32px rgb(0 0 0 / 20%));
+  box-shadow: var(--signalbox-bell-shadow, 0 12px 32px rgb(0 0 0 / 20%));
   font: 14px/1.45 var(--font);
   overflow: hidden;
   overflow-wrap: anywhere;
@@ -146,9 +146,9 @@ h2 { flex: 1; font-size: 15px; font-weight: 650; }
 .tool { color: var(--soft); font-size: 13px; }
 .tool:hover { background: var(--hover); color: var(--text); }
 .link { color: var(--accent); justify-content: center; }
-.link:hover { text-decoration: underline; text-underline-offset: 3px; }
+.link:hover { text-decoration: underline; }
 .notice { padding: 8px 16px; background: light-dark(#fef6e0, #33290f); color: light-dark(#6b4705, #f4d48c); font-size: 13px; }
-ul { flex: 1 1 auto; min-block-size: 0; overflow-y: auto; overscroll-behavior: contain; list-style: none; scrollbar-width: thin; }
+ul { flex: 1 1 auto; min-block-size: 0; overflow-y: auto; overscroll-behavior: contain; list-style: none; }
 .foot { display: grid; padding: 4px; border-block-start: 1px solid var(--line); }
 
 li { position: relative; display: flex; align-items: flex-start; }
@@ -178,7 +178,6 @@ li:hover .mark::before, .mark:focus-visible::before { opacity: 1; }
 .message { display: grid; justify-items: center; gap: 4px; padding: 48px 32px; text-align: center; color: var(--soft); }
 .message svg { opacity: .5; margin-block-end: 8px; }
 .message b { color: var(--text); font-weight: 600; }
-.message .link { margin-block-start: 4px; }
 .skeleton { display: grid; gap: 10px; padding: 18px 44px; border-block-end: 1px solid var(--line); }
 .skeleton::before, .skeleton::after { content: ""; block-size: 10px; border-radius: 5px; background: var(--hover); animation: pulse 1.2s ease-in-out infinite alternate; }
 .skeleton::after { inline-size: 60%; }
@@ -465,9 +464,12 @@ class Feed {
     const before = [this.rows, this.unread];
     const at = read ? new Date().toISOString() : null;
     const changed = (n) => (!ids || ids.includes(n.id)) && Boolean(n.read) !== read;
-    const count = (this.rows ?? []).filter(changed).length;
-    this.rows = this.rows?.map((n) => (changed(n) ? { ...n, read: at } : n)) ?? null;
-    if (this.unread !== null) this.unread = ids ? Math.max(0, this.unread + (read ? -count : count)) : 0;
+    const known = this.rows?.filter(changed) ?? [];
+    const count = known.length;
+    // Named one by one if they are all here: what comes this moment is not among them.
+    if (count === this.unread) ids ??= known.map(({ id }) => id);
+    this.rows = this.rows && this.rows.map((n) => (changed(n) ? { ...n, read: at } : n));
+    this.unread = ids ? Math.max(0, this.unread + (read ? -count : count)) : 0;
     this.#changes += 1;
     this.#changing += 1;
     this.unsaved = false;
@@ -617,7 +619,7 @@ class Feed {
       return;
     }
     const { channel, message } = signal ?? {};
-    if (channel !== 'notifications' || typeof message?.action !== 'string') return;
+    if (channel !== 'notifications' || !message) return;
     const isNew = message.action === 'new_notification';
     if (isNew && this.#arrived.length < 1000) this.#arrived.push(message.notification?.payload?.title ?? null);
         // What everybody gets is not read by everybody at the same moment.
@@ -780,8 +782,8 @@ export class SignalboxBell extends HTMLElement {
   }
 
   #number(name, otherwise, least, most) {
-    const value = Number.parseFloat(this.getAttribute(name) ?? '');
-    return Number.isFinite(value) ? Math.min(Math.max(value, least), most) : otherwise;
+    const value = Number.parseFloat(this.getAttribute(name));
+    return Number.isNaN(value) ? otherwise : Math.min(Math.max(value, least), most);
   }
 
   get #base() {
