@@ -120,6 +120,7 @@ func (f *profile) open(base, path string) *tab {
 	t.Cleanup(func() {
 		if t.Failed() {
 			p.keepPicture()
+			p.logText()
 		}
 		cancel()
 		p.mu.Lock()
@@ -300,7 +301,7 @@ func (p *tab) picture(file string) error {
 	if err := p.try(chromedp.CaptureScreenshot(&png)); err != nil {
 		return err
 	}
-	return os.WriteFile(file, png, 0o644)
+	return os.WriteFile(file, png, 0o600)
 }
 
 // keepPicture helps to see why a test failed.
@@ -313,6 +314,19 @@ func (p *tab) keepPicture() {
 	if err := p.picture(dir + "/" + name + ".png"); err != nil {
 		p.t.Logf("no picture: %v", err)
 	}
+}
+
+// logText tells what the tab shows, and what its list holds.
+func (p *tab) logText() {
+	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+	defer cancel()
+	var text string
+	err := chromedp.Run(ctx, chromedp.Evaluate(`(async () => {
+		const { list } = await import(new URL('inbox/list.js', document.querySelector('script[type=module]').src));
+		const { rows, filter, state, total, done, failure } = list.state;
+		return location.href + '\n' + JSON.stringify({ state, total, done, filter, failure: failure?.message, rows: rows.slice(0, 20).map((n) => [n.payload.title, n.read, n.snoozedUntil]) }) + '\n' + document.body.innerText.slice(0, 1000);
+	})()`, &text, awaited))
+	p.t.Logf("the tab shows (%v): %s", err, text)
 }
 
 // quote is a text as a JavaScript literal.

@@ -1,9 +1,19 @@
 package page
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"flag"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -47,6 +57,41 @@ func story(s *server) {
 	})
 }
 
+// shrink reduces a picture to 256 colours, which is plenty for a page, and less than
+// half the size: the most frequent ones, and before greys those that stand out.
+func shrink(file string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	picture, err := png.Decode(bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	counts := map[color.Color]int{}
+	bounds := picture.Bounds()
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			counts[picture.At(x, y)]++
+		}
+	}
+	weight := func(c color.Color) int {
+		r, g, b, _ := c.RGBA()
+		return counts[c] * (1 + int(max(r, g, b)-min(r, g, b))>>10)
+	}
+	colors := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int {
+		return cmp.Or(weight(b)-weight(a), cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
+	})
+	small := image.NewPaletted(bounds, colors[:min(256, len(colors))])
+	draw.Draw(small, bounds, picture, bounds.Min, draw.Src)
+	var out bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	if err := encoder.Encode(&out, small); err != nil {
+		return err
+	}
+	return os.WriteFile(file, out.Bytes(), 0o600)
+}
+
 // TestScreenshots makes the pictures of the documentation: make screenshots.
 func TestScreenshots(t *testing.T) {
 	if *screenshots == "" {
@@ -59,7 +104,10 @@ func TestScreenshots(t *testing.T) {
 	story(s)
 	p := s.open(t, "/?view=all")
 	take := func(name string) {
-		if err := p.picture(filepath.Join(*screenshots, name+".png")); err != nil {
+		t.Helper()
+		p.wait(`document.getAnimations().every((a) => a.playState !== 'running')`)
+		file := filepath.Join(*screenshots, name+".png")
+		if err := errors.Join(p.picture(file), shrink(file)); err != nil {
 			t.Fatal(err)
 		}
 	}

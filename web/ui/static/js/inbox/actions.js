@@ -39,7 +39,7 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
   const ids = before.map((n) => n.id);
   // What one has opened stays in the list until one says that it is done.
   if (!quiet && kind !== 'saved') release(ids);
-  change(ids, kinds[kind].patch(value));
+  change(ids, kinds[kind].patch(value), before);
   const undo = async () => {
     if (kind !== 'saved') release(ids);
     take(before);
@@ -51,7 +51,7 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
       const wasRead = kind === 'snoozedUntil' ? before.filter((n) => n.read && !n.snoozedUntil).map((n) => n.id) : [];
       if (wasRead.length > 0) await send('read', wasRead, true);
     } catch (failure) {
-      change(ids, kinds[kind].patch(value));
+      change(ids, kinds[kind].patch(value), before);
       failed(failure);
     }
     readCounts();

@@ -1,6 +1,6 @@
 // One notification in full, and what became of it.
 import { Failure, get } from '../kit/api.js';
-import { html, useEffect, useState } from '../kit/html.js';
+import { html, useEffect, useRef, useState } from '../kit/html.js';
 import { Icon, Severity } from '../kit/icons.js';
 import { t } from '../kit/i18n.js';
 import { external, linkLabel, safeURL } from '../kit/links.js';
@@ -17,8 +17,11 @@ import { Trace } from './trace.js';
 /** useNotification is the row if it is loaded, else what the API has. */
 function useNotification(id, known) {
   const [fetched, setFetched] = useState({ n: null, failure: null });
+  // Who opens a row has marked it as read; here it is for those who come by its address.
+  const opened = useRef(false);
   useEffect(() => {
     if (known) {
+      opened.current = true;
       setFetched({ n: known, failure: null });
       return undefined;
     }
@@ -26,7 +29,8 @@ function useNotification(id, known) {
     get(`notifications/${encodeURIComponent(id)}`, {}, stop.signal)
       .then((n) => {
         setFetched({ n, failure: null });
-        if (!n.read && !n.snoozedUntil) set('read', [n], true, { quiet: true });
+        if (!opened.current && !n.read && !n.snoozedUntil) set('read', [n], true, { quiet: true });
+        opened.current = true;
       })
       .catch((failure) => { if (!stop.signal.aborted) setFetched((old) => ({ ...old, failure })); });
     return () => stop.abort();

@@ -7,6 +7,7 @@ import { asQuery, matches, revised } from './filter.js';
 const pageSize = 100;
 // A refresh reads what is loaded again, up to this.
 const refreshSize = 500;
+const retryAfter = 5_000;
 
 /** state is 'loading', 'ready', 'more' (loading more), 'failed' or 'moreFailed'. */
 export const list = new Store({ filter: null, state: 'loading', rows: [], total: 0, done: false, failure: null, arrived: 0 });
@@ -84,7 +85,10 @@ async function read(limit, whenFailed, again = 2) {
     for (const n of keep) rows = placed(rows, n);
     list.set({ rows, total: page.totalCount, done: next(page, page.notifications), state: 'ready', failure: null });
   } catch (failure) {
-    if (!signal.aborted) list.set({ state: whenFailed, failure });
+    if (signal.aborted) return;
+    list.set({ state: whenFailed, failure });
+    // Where rows are shown, nobody is asked to try again.
+    if (whenFailed === 'ready') setTimeout(refresh, retryAfter);
   }
 }
 
@@ -143,8 +147,11 @@ export function take(notifications, { fresh = false } = {}) {
   list.set({ rows, total: Math.max(total, rows.length), arrived });
 }
 
-/** change alters rows; those that do not match any more leave, unless they are kept. */
-export function change(ids, patch) {
+/**
+ * change alters rows; those that do not match any more leave, unless they are kept.
+ * Of what is not loaded the notifications may be given, so that the total stays right.
+ */
+export function change(ids, patch, notifications = []) {
   const { filter } = list.state;
   if (!filter) return;
   edits += 1;
@@ -157,8 +164,12 @@ export function change(ids, patch) {
       continue;
     }
     const changed = { ...n, ...patch };
+    wanted.delete(n.id);
     if (stays(filter, changed)) rows.push(changed);
     else left += 1;
+  }
+  for (const n of notifications) {
+    if (wanted.has(n.id) && matches(filter, n) && !matches(filter, { ...n, ...patch })) left += 1;
   }
   list.set({ rows, total: Math.max(list.state.total - left, rows.length) });
 }

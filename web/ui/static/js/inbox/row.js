@@ -6,7 +6,7 @@ import { plain } from '../kit/markdown.js';
 import { Time } from '../kit/time.js';
 import { revised } from './filter.js';
 import { set } from './actions.js';
-import { SnoozeMenu, canSnooze } from './snooze.js';
+import { SnoozeMenu } from './snooze.js';
 
 const previews = new WeakMap();
 
@@ -18,7 +18,7 @@ function preview(payload) {
 /** Row is drawn again only if what it shows changes: scrolling moves many of them. */
 export class Row extends Component {
   shouldComponentUpdate(next) {
-    return ['n', 'top', 'position', 'size', 'active', 'open', 'ticked', 'address'].some((name) => next[name] !== this.props[name]);
+    return ['n', 'top', 'position', 'size', 'active', 'open', 'ticked', 'address', 'snoozes'].some((name) => next[name] !== this.props[name]);
   }
 
   render(props) {
@@ -27,7 +27,7 @@ export class Row extends Component {
 }
 
 // A row has one place in the tab order; what is in it is reached from there.
-function draw({ n, top, height, position, size, active, open, ticked, onOpen, onTick, onFocus, address }) {
+function draw({ n, top, height, position, size, active, open, ticked, onOpen, onTick, onFocus, address, snoozes }) {
   const { title, severity, topic } = n.payload;
   const inOrder = active ? 0 : -1;
   const choose = (event) => {
@@ -54,7 +54,7 @@ function draw({ n, top, height, position, size, active, open, ticked, onOpen, on
         onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} /></button>
       <button type="button" class="icon-button" tabindex=${inOrder} aria-pressed=${n.saved ? 'true' : 'false'} aria-label=${t('save')} title=${`${t(n.saved ? 'unsave' : 'save')} (s)`}
         onClick=${() => set('saved', [n], !n.saved)}><${Icon} name="bookmark" filled=${Boolean(n.saved)} /></button>
-      ${canSnooze() && html`<${SnoozeMenu} notifications=${[n]} tabindex=${inOrder} />`}
+      ${snoozes && html`<${SnoozeMenu} notifications=${[n]} tabindex=${inOrder} />`}
     </span>
   </li>`;
 }

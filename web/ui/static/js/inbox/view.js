@@ -145,7 +145,7 @@ export function Inbox({ filter, id }) {
   }), []);
   const draw = (item, index, top, height) => (item.id
     ? html`<${Row} key=${item.id} n=${item} top=${top} height=${height} position=${(filter.group ? rows.indexOf(item) : index) + 1} size=${done ? rows.length : -1}
-        active=${item === active} open=${item.id === id} ticked=${ids.has(item.id)} address=${address(filter, item.id)} ...${handlers} />`
+        active=${item === active} open=${item.id === id} ticked=${ids.has(item.id)} address=${address(filter, item.id)} snoozes=${canSnooze()} ...${handlers} />`
     : html`<li key=${keyOf(item)} class="group" style=${{ transform: `translateY(${top}px)`, height: `${height}px` }}><h2><bdi>${item.heading || t(`group.${filter.group}.none`)}</bdi></h2></li>`);
   const isLoading = state === 'loading' || JSON.stringify(loaded) !== wanted;
 
