@@ -43,17 +43,31 @@ export function Schedule() {
   const [shown, setShown] = useState(null);
   const [failure, setFailure] = useState(null);
   const changes = useStore(settingsChanges, (s) => s.count);
-  useEffect(() => { get('notifications/schedule').then(setShown, setFailure); }, [changes]);
+  // Saves go out one after the other. What was asked for before or during one is not
+  // shown: it may be older than what the next change is to build on.
+  const saving = useRef({ last: Promise.resolve(), count: 0 }).current;
+  const asked = useRef(0);
+  const load = async () => {
+    const mine = ++asked.current;
+    const found = await get('notifications/schedule');
+    if (mine === asked.current && saving.count === 0) setShown(found);
+  };
+  useEffect(() => { if (saving.count === 0) load().catch(setFailure); }, [changes]);
   if (failure) return html`<p class="hint">${failure.message}</p>`;
   if (!shown) return null;
 
   const put = async (schedule) => {
     // The next change builds on this one, even before the answer is there.
     setShown((old) => ({ ...old, ...bodyOf(schedule ?? old.default), chosen: Boolean(schedule) }));
+    saving.count++;
+    const send = () => (schedule ? post('notifications/schedule', bodyOf(schedule)) : remove('notifications/schedule'));
+    const done = saving.last.then(send, send);
+    saving.last = done;
     try {
-      await (schedule ? post('notifications/schedule', bodyOf(schedule)) : remove('notifications/schedule'));
+      await done;
     } finally {
-      await get('notifications/schedule').then(setShown, () => setShown(shown));
+      saving.count--;
+      if (saving.count === 0) await load().catch(() => setShown(shown));
     }
   };
   const save = async (schedule, text = t('done.schedule')) => {
