@@ -33,9 +33,11 @@ help: ## List the targets
 .PHONY: test
 test: generate vet lint unit ## Run everything: generate, vet, lint, and all tests with the race detector
 
+# The tests in a browser come last, one package at a time: they take both processors.
 .PHONY: unit
 unit: $(WITH_POSTGRES) browser ## Run all tests with the race detector, on SQLite and on a private PostgreSQL
-	$(WITH_POSTGRES) -- $(GO) test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(PACKAGES)
+	$(WITH_POSTGRES) -- $(GO) test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$($(GO) list $(PACKAGES) | grep -v '/e2e/page$$\|/belltest$$')
+	$(if $(filter ./...,$(PACKAGES)),$(GO) test -race -p 1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./e2e/page ./web/ui/belltest)
 
 # The tests of the web page need a browser: the one named by CHROMIUM, or one that is
 # installed. Where there is none and apt may be used, it is installed.
