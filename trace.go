@@ -1,6 +1,9 @@
 package signalbox
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Trace tells what became of a send request.
 type Trace struct {
@@ -25,6 +28,33 @@ type TraceCount struct {
 // MaxTracePage is how many deliveries a page of a trace may have.
 const MaxTracePage = 1000
 
+// DeliveryFilter chooses deliveries. The zero value chooses all.
+type DeliveryFilter struct {
+	// Channel, Status and Origin, if they are set, must be equal.
+	Channel string
+	Status  DeliveryStatus
+	Origin  string
+	// Audience, if it is set, must be equal; direct targets, which have none, cannot
+	// be chosen by it.
+	Audience Audience
+	// Before, if it is set, leaves out those whose request was accepted then or later.
+	Before time.Time
+}
+
+// DeliveryPage is a part of the deliveries that a filter chooses, those of the
+// latest requests first.
+type DeliveryPage struct {
+	// Deliveries include those to the inbox. Of a row that was sent again, the first
+	// one has no RequestID: the row tells of its last request only.
+	Deliveries []DeliveryRecord
+	// Reached is back to when this page looked; zero if Next is empty. A page looks
+	// at a bounded number of deliveries, so that it may be empty although it has a
+	// Next.
+	Reached time.Time
+	// Next continues the list; empty at its end.
+	Next string
+}
+
 // TraceStore reads what became of requests. Implementations are held to
 // storage/storagetest.
 type TraceStore interface {
@@ -37,6 +67,9 @@ type TraceStore interface {
 	// and other users are not among them, nor is the inbox if it follows from the
 	// row there. At most [MaxTracePage].
 	UserDeliveries(ctx context.Context, requestID, user string) ([]DeliveryRecord, error)
+	// RecentDeliveries returns up to limit deliveries that filter chooses, at most
+	// [MaxTracePage]. cursor is empty, or Next of the page before, of the same filter.
+	RecentDeliveries(ctx context.Context, filter DeliveryFilter, cursor string, limit int) (DeliveryPage, error)
 	// Lookup returns a notification by its identifier alone, whoever's it is. The
 	// error has [CodeNotFound] if there is none.
 	Lookup(ctx context.Context, id string) (Notification, error)

@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -54,6 +55,18 @@ func uuidAt(t time.Time) string {
 	ms := min(max(t.UnixMilli(), 0), 1<<48-1)
 	stamp := fmt.Sprintf("%012x", ms)
 	return stamp[:8] + "-" + stamp[8:] + "-0000-0000-000000000000"
+}
+
+// stampSize is the length of the time at the beginning of an identifier.
+const stampSize = len("019aa3f2-5c3e")
+
+// timeOfStamp is the time at the beginning of an identifier.
+func timeOfStamp(stamp string) time.Time {
+	ms, err := strconv.ParseInt(strings.ReplaceAll(stamp[:stampSize], "-", ""), 16, 64)
+	if err != nil {
+		return time.Time{} // identifiers are hexadecimal
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 // storable reports whether s can be in the database at all: PostgreSQL refuses

@@ -33,6 +33,6 @@ func (s *Server) adminSend(c *fiber.Ctx, principal signalbox.Principal) error {
 		return nil
 	}
 	c.Status(fiber.StatusAccepted)
-	c.Set(fiber.HeaderLocation, notificationsAPI+"/admin/deliveries?id="+submitted.receipts[0].ID)
+	c.Set(fiber.HeaderLocation, notificationsAPI+"/admin/deliveries/show?id="+submitted.receipts[0].ID)
 	return sendJSON(c, submitted.receipts[0])
 }

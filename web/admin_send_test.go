@@ -177,28 +177,3 @@ func TestAdminPreview(t *testing.T) {
 		t.Errorf("a preview sent %+v", taken)
 	}
 }
-
-func TestAdminDeliveries(t *testing.T) {
-	store := newTraces()
-	store.trace.Request.Origin, store.notification.Origin = "someone", "someone"
-	h := start(t, withAdmins(jane), func(d *web.Deps, _ *web.Config) { d.Trace = store })
-	for query, want := range map[string]string{
-		"?id=" + tracedID:                       `"origin":"someone"`,
-		"?id=" + strings.ToUpper(tracedID):      `"origin":"someone"`,
-		"?id=" + tracedID + "&cursor=x&limit=3": `"nextCursor":"more"`,
-		"?id=" + store.notification.ID:          `"status":"delivered"`,
-	} {
-		if got := h.get(userToken, adminAPI+"/deliveries"+query); got.StatusCode != 200 || !strings.Contains(got.body, want) {
-			t.Errorf("%s: %d %s", query, got.StatusCode, got.body)
-		}
-	}
-	for query, status := range map[string]int{"": 400, "?id=x": 400, "?id=" + idOf(9): 404, "?id=" + tracedID + "&x=y": 400} {
-		if got := h.get(userToken, adminAPI+"/deliveries"+query); got.StatusCode != status {
-			t.Errorf("%q: %d %s", query, got.StatusCode, got.body)
-		}
-	}
-	t.Log("Others see no more than before.")
-	if got := h.get(serviceToken, deliveriesPath+tracedID+"/deliveries"); got.StatusCode != 404 {
-		t.Errorf("%d %s", got.StatusCode, got.body)
-	}
-}

@@ -124,7 +124,8 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.path += "?channel=web&origin=ci"
 			case strings.HasSuffix(path, "/schedule") && method == http.MethodPost:
 				r.body = `{"digest":{"every":"daily"},"quietHours":{"from":"22:00","to":"07:00"}}`
-			case strings.HasSuffix(path, "/admin/deliveries"):
+			case strings.HasSuffix(path, "/admin/deliveries"): // lists
+			case strings.HasSuffix(path, "/admin/deliveries/show"):
 				r.path += "?id=" + tracedID
 			case strings.HasSuffix(path, "/deliveries"):
 				r.path = strings.Replace(path, "{id}", tracedID, 1)

@@ -103,7 +103,8 @@ func (s *Server) table() []route {
 		{method: get, path: n + "/admin/dead-letters/show", plugin: notificationsPlugin, admin: s.showDeadLetter},
 		{method: post, path: n + "/admin/dead-letters/retry", plugin: notificationsPlugin, maxBody: body, admin: s.retryDeadLetters},
 		{method: post, path: n + "/admin/dead-letters/drop", plugin: notificationsPlugin, maxBody: body, admin: s.dropDeadLetters},
-		{method: get, path: n + "/admin/deliveries", plugin: notificationsPlugin, admin: s.adminDeliveries},
+		{method: get, path: n + "/admin/deliveries", plugin: notificationsPlugin, admin: s.recentDeliveries},
+		{method: get, path: n + "/admin/deliveries/show", plugin: notificationsPlugin, admin: s.showDeliveries},
 		{method: post, path: n + "/admin/send", plugin: notificationsPlugin, maxBody: body, admin: s.adminSend},
 		{method: post, path: n + "/admin/preview", plugin: notificationsPlugin, maxBody: body, admin: s.adminPreview},
 

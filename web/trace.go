@@ -84,25 +84,6 @@ func (s *Server) deliveries(c *fiber.Ctx, principal signalbox.Principal) error {
 	return s.requestDeliveries(c, mine, id, q.get("cursor"), max(limit, 1))
 }
 
-// adminDeliveries tells admins what became of a request or of a notification,
-// whoever's it is.
-func (s *Server) adminDeliveries(c *fiber.Ctx, _ signalbox.Principal) error {
-	q, err := readQuery(c, []string{"id"}, traceParameters)
-	if err != nil {
-		return err
-	}
-	limit, err := q.integer("limit", DefaultLimit, signalbox.MaxTracePage)
-	if err != nil {
-		return err
-	}
-	id, ok := canonicalUUID(q.get("id"))
-	if !ok {
-		return signalbox.Errorf(signalbox.CodeInput, "request/query/id must be the identifier of a request or of a notification")
-	}
-	all := func(string) bool { return true }
-	return s.requestDeliveries(c, all, id, q.get("cursor"), max(limit, 1))
-}
-
 func (s *Server) userDeliveries(c *fiber.Ctx, user, id string) error {
 	ctx, cancel := s.requestContext(0)
 	defer cancel()

@@ -17,6 +17,23 @@ import (
 type traces struct {
 	trace        signalbox.Trace
 	notification signalbox.Notification
+	recent       signalbox.DeliveryPage
+	asked        recentQuery
+}
+
+// recentQuery is what was asked of the list of deliveries.
+type recentQuery struct {
+	filter signalbox.DeliveryFilter
+	cursor string
+	limit  int
+}
+
+func (s *traces) RecentDeliveries(_ context.Context, filter signalbox.DeliveryFilter, cursor string, limit int) (signalbox.DeliveryPage, error) {
+	if cursor == "bad" {
+		return signalbox.DeliveryPage{}, signalbox.Errorf(signalbox.CodeInput, "bad")
+	}
+	s.asked = recentQuery{filter, cursor, limit}
+	return s.recent, nil
 }
 
 const (

@@ -250,12 +250,12 @@ func (p *tab) click(selector, text string) {
 	p.run(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll(%s)].find((e) => e.textContent.includes(%s)).click()`, quote(selector), quote(text)), nil))
 }
 
-// choose chooses an option of a select.
+// choose chooses an option of a select, by its label.
 func (p *tab) choose(label, option string) {
 	p.t.Helper()
-	at := fmt.Sprintf(`document.querySelector('select[aria-label=%s]')`, quote(label))
+	at := fmt.Sprintf(`[...document.querySelectorAll('select')].find((s) => (s.ariaLabel ?? s.closest('label')?.firstElementChild?.textContent) === %s)`, quote(label))
 	p.wait(at)
-	p.run(chromedp.Evaluate(at+`.focus()`, nil))
+	p.run(evaluate(at + `.focus()`))
 	p.wait(fmt.Sprintf(`[...%s.options].some((o) => o.value === %s)`, at, quote(option)))
 	p.run(chromedp.Evaluate(fmt.Sprintf(`(() => { const s = %s; s.value = %s; s.dispatchEvent(new Event('change', { bubbles: true })); })()`, at, quote(option)), nil))
 }

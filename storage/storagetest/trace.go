@@ -23,6 +23,9 @@ func Trace(t *testing.T, open func(*testing.T) Fixture) {
 		"neighbours in time":   traceNeighbours,
 		"the latest word":      latestWord,
 		"cursors from outside": oddCursors,
+		"recent":               recentDeliveries,
+		"recent and chosen":    recentChosen,
+		"recent but far back":  recentFarBack,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

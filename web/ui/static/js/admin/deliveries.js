@@ -1,34 +1,20 @@
-// What became of a request, or of a notification, whoever's it is.
+// What became of notifications, whoever's they are: of all, or of one request.
 import { get } from '../kit/api.js';
 import { html, useEffect, useState } from '../kit/html.js';
-import { Icon } from '../kit/icons.js';
 import { number, t } from '../kit/i18n.js';
 import { go, href, params } from '../kit/router.js';
-import { Time, clock } from '../kit/time.js';
+import { Time } from '../kit/time.js';
 import { channelName } from '../inbox/trace.js';
+import { Status, deliveryKey, outcome } from './outcome.js';
 import { Facts, State, Table, Text, failed, useLoad } from './parts.js';
+import { Recent } from './recent.js';
 
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 const pageSize = 100;
-const icons = { delivered: 'check', queued: 'clock', suppressed: 'close', failed: 'offline' };
-
-const read = (id, cursor, signal) => get('notifications/admin/deliveries', { id, cursor, limit: pageSize }, signal);
-
-export function Status({ value }) {
-  return html`<span class="state state-${value}"><${Icon} name=${icons[value] ?? 'dot'} size="13" />${t(`admin.status.${value}`)}</span>`;
-}
-
-const whom = (ref) => (ref === '*' ? t('admin.everyone') : ref ?? '–');
-
-function why(d) {
-  const parts = [d.text, d.detail, d.nextAttempt && t('admin.delivery.next', { at: clock(d.nextAttempt) })].filter(Boolean);
-  return parts.join('. ');
-}
+const read = (id, cursor, signal) => get('notifications/admin/deliveries/show', { id, cursor, limit: pageSize }, signal);
 
 const columns = () => [
-  { label: t('admin.delivery.to'), className: 'main-cell', cell: (d) => html`<bdi>${whom(d.recipient)}</bdi>${d.target && d.target !== '*' && html`<div class="hint"><bdi>${d.target}</bdi></div>`}` },
-  { label: t('admin.channel'), cell: (d) => channelName(d.channel) },
-  { label: t('admin.state'), className: 'main-cell', cell: (d) => html`<${Status} value=${d.status} />${why(d) && html`<div class="hint"><bdi>${why(d)}</bdi></div>`}` },
+  ...outcome(),
   { label: t('admin.letter.attempts'), cell: (d) => d.attempts, className: 'number' },
   { label: t('admin.delivery.updated'), cell: (d) => html`<${Time} at=${d.updated} />` },
 ];
@@ -65,7 +51,7 @@ function Found({ id }) {
     ${answer.request && html`<${Requested} request=${answer.request} />`}
     ${answer.summary?.length > 0 && html`<h3>${t('admin.delivery.summary')}</h3><${Table} label=${t('admin.delivery.summary')} columns=${summaryColumns()} rows=${answer.summary} keyOf=${(c) => `${c.channel} ${c.status} ${c.rule}`} />`}
     <h3>${t('admin.delivery.each')}</h3>
-    ${answer.deliveries.length ? html`<${Table} label=${t('admin.delivery.each')} columns=${columns()} rows=${answer.deliveries} keyOf=${(d) => `${d.channel} ${d.recipient} ${d.target} ${d.notification}`} />` : html`<p class="hint empty">${t('admin.delivery.none')}</p>`}
+    ${answer.deliveries.length ? html`<${Table} label=${t('admin.delivery.each')} columns=${columns()} rows=${answer.deliveries} keyOf=${deliveryKey} />` : html`<p class="hint empty">${t('admin.delivery.none')}</p>`}
     ${answer.nextCursor && html`<button type="button" class="button more" onClick=${more}>${t('admin.more')}</button>`}
   </div>`;
 }
@@ -88,6 +74,6 @@ export function Deliveries() {
       <button type="submit" class="button primary">${t('admin.delivery.find')}</button>
     </form>
     ${wrong && html`<p class="error-text" id="id-wrong" role="alert">${t('admin.delivery.wrong')}</p>`}
-    ${id && html`<${Found} key=${id} id=${id} />`}
+    ${id ? html`<${Found} key=${id} id=${id} />` : html`<${Recent} />`}
   </section>`;
 }

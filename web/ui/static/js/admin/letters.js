@@ -70,7 +70,7 @@ export function Letters() {
   const [ticked, setTicked] = useState(new Set());
   const [shown, setShown] = useState(null);
   const [asking, setAsking] = useState(null);
-  const first = useLoad((signal) => get(api, filter, signal), key, every);
+  const first = useLoad((signal) => get(api, filter, signal), key, more ? 0 : every);
   useEffect(() => { setMore(null); setTicked(new Set()); }, [key]);
 
   const rows = [...(first.answer?.deadLetters ?? []), ...(more?.deadLetters ?? [])].filter((one, i, all) => all.findIndex((other) => other.id === one.id) === i);

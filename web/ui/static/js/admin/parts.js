@@ -11,6 +11,8 @@ import { toast } from '../kit/toasts.js';
 export function useLoad(load, key = '', every = 0) {
   const [state, setState] = useState({ answer: null, failure: null });
   const [turn, setTurn] = useState(0);
+  const pace = useRef(every);
+  pace.current = every;
   useEffect(() => {
     const stop = new AbortController();
     const read = () => load(stop.signal).then(
@@ -18,7 +20,7 @@ export function useLoad(load, key = '', every = 0) {
       (failure) => { if (!stop.signal.aborted) setState((old) => ({ ...old, failure })); },
     );
     read();
-    const timer = every && setInterval(() => { if (!document.hidden) read(); }, every);
+    const timer = every && setInterval(() => { if (!document.hidden && pace.current) read(); }, every);
     return () => {
       stop.abort();
       clearInterval(timer);
