@@ -131,10 +131,15 @@ func (r *reader) legacyOptions(entry *node, path string, into *LegacyKey) bool {
 	if !r.legacySecret(n, path, into) {
 		return false
 	}
+	return r.subject(n, path, "secret", &into.Subject)
+}
+
+// subject reads who uses a credential.
+func (r *reader) subject(n *node, path, credential string, into *string) bool {
 	subject, present := r.optional(n, path, "subject")
 	switch {
 	case !present:
-		r.failSecret(n, join(path, "subject"), "is required: it becomes the origin of what is sent with the secret")
+		r.failSecret(n, join(path, "subject"), "is required: it becomes the origin of what is sent with the "+credential)
 		return false
 	case subject == nil:
 		return false
@@ -142,7 +147,7 @@ func (r *reader) legacyOptions(entry *node, path string, into *LegacyKey) bool {
 		r.fail(n.child("subject"), join(path, "subject"), "must not be empty or have spaces")
 		return false
 	}
-	into.Subject = *subject
+	*into = *subject
 	return true
 }
 
@@ -189,19 +194,7 @@ func (r *reader) staticOptions(entry *node, path string, into *StaticToken) bool
 		return false
 	}
 	ok := r.token(n, path, into)
-	subject, present := r.optional(n, path, "subject")
-	switch {
-	case !present:
-		r.failSecret(n, join(path, "subject"), "is required: it becomes the origin of what is sent with the token")
-		return false
-	case subject == nil:
-		return false
-	case !withoutSpace.MatchString(*subject):
-		r.fail(n.child("subject"), join(path, "subject"), "must not be empty or have spaces")
-		return false
-	}
-	into.Subject = *subject
-	return ok
+	return r.subject(n, path, "token", &into.Subject) && ok
 }
 
 // token reads options.token or options.tokenHash.

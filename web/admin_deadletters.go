@@ -1,13 +1,9 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -216,20 +212,14 @@ type letterSelection struct {
 	After   *string  `json:"after"`
 }
 
-// decodeLetterSelection is stricter than other bodies: what is misspelt or empty
-// would take more than was meant.
+// decodeLetterSelection refuses what is empty: it would take more than was meant.
 func decodeLetterSelection(body []byte) (signalbox.DeadLetterFilter, error) {
 	var (
 		none   signalbox.DeadLetterFilter
 		chosen letterSelection
 	)
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&chosen); err != nil {
-		return none, signalbox.Errorf(signalbox.CodeInput, "request/body must be {\"ids\": [...]} or {\"all\": true} with stage, origin, request, before or after: %s", jsonFault(err))
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return none, signalbox.Errorf(signalbox.CodeInput, "request/body must be one JSON object")
+	if err := decodeStrictly(body, &chosen); err != nil {
+		return none, err
 	}
 	given := map[string]*string{
 		"stage": chosen.Stage, "origin": chosen.Origin, "request": chosen.Request, "before": chosen.Before, "after": chosen.After,
@@ -258,20 +248,6 @@ func decodeLetterSelection(body []byte) (signalbox.DeadLetterFilter, error) {
 		}
 	}
 	return signalbox.DeadLetterFilter{IDs: chosen.IDs}, nil
-}
-
-// jsonFault says what is wrong with a body, in words that do not name Go's types.
-func jsonFault(err error) string {
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrongType) && wrongType.Field != "":
-		return wrongType.Field + " must not be of type " + wrongType.Value
-	case errors.As(err, &wrongType):
-		return "it must not be of type " + wrongType.Value
-	case errors.Is(err, io.EOF):
-		return "it is empty"
-	}
-	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // letterFilter reads the fields that choose dead letters. One that is given must

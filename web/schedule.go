@@ -1,15 +1,8 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"reflect"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -131,35 +124,14 @@ func (s *Server) chooseSchedule(c *fiber.Ctx, user string, chosen *signalbox.Sch
 }
 
 // decodeSchedule reads a schedule. What is left out is as the operator has it,
-// except quiet hours, which are none then. Unlike in Backstage's own bodies, unknown
-// fields are refused: a mistyped one would be a quiet hour that is none.
+// except quiet hours, which are none then.
 func decodeSchedule(body []byte, otherwise signalbox.Schedule) (signalbox.Schedule, error) {
 	otherwise.Quiet = nil
 	w := scheduleFrom(otherwise)
-	if len(bytes.TrimSpace(body)) == 0 {
-		return signalbox.Schedule{}, signalbox.Errorf(signalbox.CodeInput, "request must have required property 'body'")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	err := d.Decode(&w)
-	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("must be one JSON object")
-		}
-	}
-	if typed := (*json.UnmarshalTypeError)(nil); errors.As(err, &typed) {
-		at, kind := "request/body", "object"
-		if typed.Field != "" {
-			at += "/" + strings.ReplaceAll(typed.Field, ".", "/")
-		}
-		if typed.Type.Kind() != reflect.Struct {
-			kind = "string" // all others are
-		}
-		err = fmt.Errorf("%s must be %s", at, kind)
-	}
+	err := decodeStrictly(body, &w)
 	switch q := w.QuietHours; {
 	case err != nil:
-		return signalbox.Schedule{}, signalbox.Errorf(signalbox.CodeInput, "%s", strings.TrimPrefix(err.Error(), "json: "))
+		return signalbox.Schedule{}, err
 	case q != nil && q.From == nil:
 		return signalbox.Schedule{}, signalbox.Errorf(signalbox.CodeInput, "request/body/quietHours must have required property 'from'")
 	case q != nil && q.To == nil:

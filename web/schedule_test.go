@@ -76,8 +76,8 @@ func TestScheduleRefuses(t *testing.T) {
 	for body, want := range map[string]string{
 		``:                                     "request must have required property 'body'",
 		`[]`:                                   "request/body must be object",
-		`{} {}`:                                "must be one JSON object",
-		`{"quiet":{}}`:                         `unknown field "quiet"`,
+		`{} {}`:                                "request/body must be one JSON object",
+		`{"quiet":{}}`:                         `request/body: unknown field "quiet"`,
 		`{"timeZone":"Mars"}`:                  "request/body/timeZone must be a time zone of the IANA database, as in Europe/Berlin",
 		`{"timeZone":1}`:                       "request/body/timeZone must be string",
 		`{"digest":{"every":"weekly"}}`:        "request/body/digest/every must be equal to one of the allowed values: never, hourly, daily",

@@ -1,11 +1,7 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -204,20 +200,14 @@ func mayCreate(principal signalbox.Principal, admin bool, t *signalbox.APIToken)
 	}
 }
 
-// decodeToken is as strict as it is about dead letters: what is misspelt would make
-// a token that may do something else than was meant.
+// decodeToken reads what token is asked for.
 func (s *Server) decodeToken(body []byte, principal signalbox.Principal) (signalbox.APIToken, error) {
 	var (
 		none  signalbox.APIToken
 		asked newToken
 	)
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&asked); err != nil {
-		return none, signalbox.Errorf(signalbox.CodeInput, "request/body must be an object with name, scopes, and perhaps user, origin and expires: %s", jsonFault(err))
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return none, signalbox.Errorf(signalbox.CodeInput, "request/body must be one JSON object")
+	if err := decodeStrictly(body, &asked); err != nil {
+		return none, err
 	}
 	// The storage keeps microseconds, the wire shows milliseconds.
 	now := time.Now().UTC().Truncate(time.Millisecond)

@@ -221,7 +221,7 @@ func TestTokenCreation(t *testing.T) {
 		"long name":                 {nil, userToken, `{"name":"` + strings.Repeat("ü", 101) + `","scopes":["read"]}`, 400, "request/body/name"},
 		"name with an escape":       {nil, userToken, `{"name":"a\u001b[31m","scopes":["read"]}`, 400, "request/body/name"},
 		"misspelt":                  {nil, userToken, `{"name":"a","scopes":["read"],"expiry":"never"}`, 400, "unknown field"},
-		"no JSON":                   {nil, userToken, `{`, 400, "request/body must be an object"},
+		"no JSON":                   {nil, userToken, `{`, 400, "request/body: unexpected EOF"},
 		"two":                       {nil, userToken, `{"name":"a","scopes":["read"]}{}`, 400, "one JSON object"},
 		"an hour":                   {nil, userToken, `{"name":"a","scopes":["read"]` + expires(time.Hour) + `}`, 201, ""},
 		"a year by another's clock": {nil, userToken, `{"name":"a","scopes":["read"]` + expires(year+time.Minute) + `}`, 201, ""},
