@@ -65,7 +65,7 @@ func TestAdminSend(t *testing.T) {
 	const body = `{"recipients":{"type":"entity","entityRef":["user:jane","group:ops"]},"payload":{"title":"t","topik":1}}`
 	got := h.post(userToken, adminAPI+"/send", body)
 	got.want(t, 202, `{"id":"`+idOf(0)+`","status":"accepted","warnings":["unknown field 'payload.topik' was ignored"]}`)
-	if location := got.Header.Get("Location"); location != adminAPI+"/deliveries?id="+idOf(0) {
+	if location := got.Header.Get("Location"); location != adminAPI+"/deliveries/show?id="+idOf(0) {
 		t.Errorf("Location: %s", location)
 	}
 	taken := h.submitter.taken()
