@@ -207,6 +207,9 @@ func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Regis
 	if config.Senders, err = signalbox.NewSenderPolicy(a.config.Auth.Senders); err != nil {
 		return exitWith(exitUsage, fmt.Errorf("auth.senders: %w", err))
 	}
+	if err := a.wireEvents(config.Senders); err != nil {
+		return err
+	}
 	config.TLS, config.TrustedProxies = a.tls, a.config.TrustedProxies
 	config.MaxConnectionsPerAddress, config.ManyClients = a.config.Connections.PerAddress, thisMachine()
 	if a.config.Auth.Guest.Enabled {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/configs"
 	"github.com/signalbox/signalbox/web/auth"
 	"github.com/signalbox/signalbox/web/auth/apitoken"
 	"github.com/signalbox/signalbox/web/auth/backstage"
+	"github.com/signalbox/signalbox/web/events"
 )
 
 // wireIssuer makes what signs Signalbox's own tokens for Backstage, if there is one.
@@ -79,6 +81,31 @@ func (a *app) backstageAuthenticators() (auth.Chain, error) {
 	}
 	a.lifecycle.add("keys of plugins", func(context.Context) error { plugins.Close(); return nil })
 	return auth.Chain{plugins, users}, nil
+}
+
+// wireEvents takes the signals of Backstage's plugins from its events bus.
+func (a *app) wireEvents(senders *signalbox.SenderPolicy) error {
+	where, ok := a.config.Backstage()
+	if !ok || a.config.EventBus == configs.EventBusNever {
+		return nil
+	}
+	discovery, err := backstage.NewDiscovery(discoveryOf(where))
+	if err != nil {
+		return exitWith(exitUsage, fmt.Errorf("discovery.endpoints: %w", err))
+	}
+	subscriber, err := events.New(events.Config{
+		BaseURL:  discovery.Base("events"),
+		Token:    a.issuer.TokenSource("signals", "events"),
+		Signaler: a.hub,
+		Rights:   senders.Of(signalbox.ServicePrincipal{Name: "plugin:events"}),
+		Expected: a.config.EventBus == configs.EventBusAlways,
+		Logger:   a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.background = append(a.background, subscriber.Run)
+	return nil
 }
 
 // externalAuthenticators know the outside services of backend.auth.externalAccess

@@ -44,6 +44,9 @@ type Config struct {
 	// Public is where people reach this server ("publicUrl"). No trailing slash.
 	// Defaults to what [Config.PublicURL] finds.
 	Public string
+	// EventBus says whether signals of Backstage's plugins come from its events bus
+	// ("events.useEventBus"). Defaults to [EventBusAuto].
+	EventBus EventBus
 	// Discovery is where Backstage's plugins are ("discovery.endpoints"). Defaults to
 	// none.
 	Discovery []DiscoveryEndpoint
@@ -289,6 +292,7 @@ func Default() Config {
 		Log:         Log{Level: slog.LevelInfo, Format: LogText},
 		Shutdown:    Shutdown{Timeout: 20 * time.Second},
 		Connections: Connections{PerAddress: 4096},
+		EventBus:    EventBusAuto,
 		Auth:        Auth{Guest: Guest{Enabled: true, User: "user:default/guest"}, Tokens: AuthTokens{MaxAge: 365 * day}},
 		Directory: Directory{
 			Backstage:    DirectoryBackstage{CacheTTL: time.Minute, Timeout: 5 * time.Second},

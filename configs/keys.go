@@ -56,6 +56,8 @@ func keys() []key {
 		{path: "auth.proxy", structured: true, read: readProxy},
 		{path: "auth.tokens.maxAge", read: duration(func(c *Config) *time.Duration { return &c.Auth.Tokens.MaxAge })},
 
+		{path: "events.useEventBus", read: value(asEventBus, func(c *Config) *EventBus { return &c.EventBus })},
+
 		{path: "cors.origins", read: list(asOrigin, func(c *Config) *[]string { return &c.CORS.Origins })},
 
 		{path: "pipeline.consumers", read: value(asInt, func(c *Config) *int { return &c.Pipeline.Consumers })},

@@ -119,6 +119,7 @@ notifications:
 tls: {cert: " /etc/cert.pem", key: /etc/key.pem}
 trustedProxies: [10.0.0.0/8, "192.0.2.1", "fd00::/8"]
 connections: {perAddress: 100}
+events: {useEventBus: never, http: {topics: [github]}}
 `},
 			want: func(c *Config) {
 				*c = Config{
@@ -132,6 +133,7 @@ connections: {perAddress: 100}
 						netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("fd00::/8"),
 					},
 					Connections: Connections{PerAddress: 100},
+					EventBus:    EventBusNever,
 					Auth:        Auth{Guest: Guest{Enabled: true, User: "user:default/jane", Hosts: []string{"dev.example.com", "10.0.0.1"}}, Admins: []string{"ops-bot", "group:default/Ops"}, Tokens: Default().Auth.Tokens},
 					CORS:        CORS{Origins: []string{"https://a.example.com", "http://localhost:3000"}},
 					Directory: Directory{

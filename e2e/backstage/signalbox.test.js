@@ -235,9 +235,29 @@ describe('Signalbox behind a real Backstage', { timeout: 300_000 }, () => {
           m => m.action === 'notification_read' && m.notification_ids.includes(notification.id),
         ));
       } finally {
-        client.reconnect = () => {}; // it has no way to stop trying
-        unsubscribe();
-        clearTimeout(client.reconnectTo);
+        stop(client, unsubscribe);
+      }
+    });
+
+    check('hears what a plugin publishes by its signals service', async () => {
+      const client = signalClient(stack.signalboxUrl, token);
+      const heard = [];
+      const { unsubscribe } = client.subscribe('e2e', message => heard.push(message));
+      const publish = async (recipients, message) => {
+        const { status, body } = await backstage('/e2e/publish', { method: 'POST', token, body: { recipients, channel: 'e2e', message } });
+        assert.deepEqual({ status, body }, { status: 200, body: {} });
+      };
+      try {
+        await eventually('a signal to everyone', async () => {
+          await publish({ type: 'broadcast' }, { to: 'everyone' });
+          return heard.some(m => m.to === 'everyone');
+        }, { interval: 500 });
+        await publish({ type: 'user', entityRef: 'user:default/somebody-else' }, { to: 'somebody else' });
+        await publish({ type: 'user', entityRef: [guest, 'user:default/somebody-else'] }, { to: 'the guest' });
+        await eventually('a signal to the guest', () => heard.some(m => m.to === 'the guest'));
+        assert.ok(!heard.some(m => m.to === 'somebody else'));
+      } finally {
+        stop(client, unsubscribe);
       }
     });
   });
@@ -341,6 +361,13 @@ describe('Signalbox behind a real Backstage', { timeout: 300_000 }, () => {
     await inbox.getStatus();
     assert.equal(await socketAnswer(token), token);
   });
+
+  // stop ends a SignalClient, which has no way to stop trying.
+  function stop(client, unsubscribe) {
+    client.reconnect = () => {};
+    unsubscribe();
+    clearTimeout(client.reconnectTo);
+  }
 
   // socketAnswer opens a signals socket and returns the subprotocol that the server
   // chose, or the status it refused with.

@@ -1,8 +1,9 @@
-// The plugin "e2e": what a backend plugin of an adopter does with notifications, on
-// demand. All of its routes take a user's token.
+// The plugin "e2e": what a backend plugin of an adopter does with notifications and
+// signals, on demand. All of its routes take a user's token.
 import express from 'express';
 import { coreServices, createBackendPlugin } from '@backstage/backend-plugin-api';
 import { notificationService } from '@backstage/plugin-notifications-node';
+import { signalsServiceRef } from '@backstage/plugin-signals-node';
 
 export const e2ePlugin = createBackendPlugin({
   pluginId: 'e2e',
@@ -13,8 +14,9 @@ export const e2ePlugin = createBackendPlugin({
         httpAuth: coreServices.httpAuth,
         httpRouter: coreServices.httpRouter,
         notifications: notificationService,
+        signals: signalsServiceRef,
       },
-      async init({ auth, httpAuth, httpRouter, notifications }) {
+      async init({ auth, httpAuth, httpRouter, notifications, signals }) {
         // Express 4 does not catch what async handlers throw.
         const handle = answer => (req, res, next) => {
           answer(req).then(body => res.json(body)).catch(next);
@@ -24,6 +26,11 @@ export const e2ePlugin = createBackendPlugin({
         router.post('/send', handle(async req => {
           await httpAuth.credentials(req, { allow: ['user'] });
           await notifications.send(req.body);
+          return {};
+        }));
+        router.post('/publish', handle(async req => {
+          await httpAuth.credentials(req, { allow: ['user'] });
+          await signals.publish(req.body);
           return {};
         }));
         // Mints a token for a call to a plugin: the plugin's own, or on behalf of
