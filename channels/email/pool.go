@@ -53,13 +53,14 @@ func (p *pool) take(ctx context.Context) (*session, error) {
 }
 
 // fresh returns a new connection to who has a slot, and frees the slot if there is
-// none.
-func (p *pool) fresh(ctx context.Context) (*session, error) {
-	s, err := p.dial(ctx)
-	if err != nil {
-		<-p.slots
-	}
-	return s, err
+// none, also because of a panic.
+func (p *pool) fresh(ctx context.Context) (s *session, err error) {
+	defer func() {
+		if s == nil {
+			<-p.slots
+		}
+	}()
+	return p.dial(ctx)
 }
 
 // drop closes a connection, and all idle ones, but keeps the slot.
@@ -75,6 +76,13 @@ func (p *pool) drop(s *session) {
 	for _, other := range idle {
 		other.abort()
 	}
+}
+
+// forfeit closes a connection of which nobody knows what was going on, and gives its
+// slot back.
+func (p *pool) forfeit(s *session) {
+	s.abort()
+	<-p.slots
 }
 
 // put gives a connection and its slot back.

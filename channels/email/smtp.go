@@ -94,17 +94,28 @@ func (t *smtpTransport) send(ctx context.Context, e envelope) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	finished := false
+	defer func() {
+		switch {
+		case s == nil: // the slot is given back
+		case finished:
+			t.pool.put(s)
+		default: // a panic, which the caller makes an error
+			t.pool.forfeit(s)
+		}
+	}()
 	reply, err := s.transact(ctx, e)
 	if s.stale(ctx, err) {
 		// The server had closed the connection, or was about to, and has seen
 		// nothing of this mail. The other idle ones are no younger.
 		t.pool.drop(s)
+		s = nil
 		if s, err = t.pool.fresh(ctx); err != nil {
 			return "", err
 		}
 		reply, err = s.transact(ctx, e)
 	}
-	t.pool.put(s)
+	finished = true
 	return reply, classify(err, e.attempt)
 }
 

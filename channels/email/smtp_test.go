@@ -447,3 +447,36 @@ func TestRepliesAreCleaned(t *testing.T) {
 		t.Errorf("reply %q", got)
 	}
 }
+
+// TestPanicsLeaveNoSlotTaken: after as many panics as there are connections, mails
+// still go out.
+func TestPanicsLeaveNoSlotTaken(t *testing.T) {
+	server := smtpfake.Start(t, smtpfake.Config{})
+	c := open(t, toServer(server))
+	transport := c.transport.(*smtpTransport)
+	dial := transport.pool.dial
+	panics := func(what string, dial func(context.Context) (*session, error)) {
+		t.Helper()
+		transport.pool.dial = dial
+		for range cap(transport.pool.slots) + 1 {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s: no panic", what)
+					}
+				}()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				_, _ = c.Deliver(ctx, simple("1"))
+			}()
+		}
+	}
+	panics("dialling", func(context.Context) (*session, error) { panic("no such thing") })
+	panics("sending", func(context.Context) (*session, error) {
+		conn, other := net.Pipe()
+		t.Cleanup(func() { _ = other.Close() })
+		return &session{conn: &boundedConn{Conn: conn}}, nil
+	})
+	transport.pool.dial = dial
+	send(t, c, simple("1"))
+}
