@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -25,7 +24,7 @@ func newCookies(publicURL string) cookies {
 	if err != nil {
 		return k
 	}
-	k.secure, k.base = u.Scheme == "https", strings.TrimRight(u.EscapedPath(), "/")
+	k.secure, k.base = u.Scheme == "https", string(prefixOf(publicURL))
 	if k.secure && k.base == "" {
 		k.session, k.login = "__Host-"+k.session, "__Host-"+k.login
 	}

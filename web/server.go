@@ -17,6 +17,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/cors"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/web/auth"
@@ -126,7 +127,8 @@ type Config struct {
 	// Defaults to none.
 	AllowedOrigins []string
 	// PublicURL is where browsers reach the server, with the path that a proxy puts
-	// before every other: it is in cookies. Needed with [Deps.Login].
+	// before every other: it is in cookies, and taken off the paths of requests if the
+	// proxy has not done so. Needed with [Deps.Login].
 	PublicURL string
 	// Guest turns guest mode on.
 	Guest *Guest
@@ -346,7 +348,7 @@ func (s *Server) newApp() (*fiber.App, error) {
 		// By default Fiber believes X-Forwarded-* headers of everybody.
 		EnableTrustedProxyCheck: true,
 	})
-	s.limitBodies(app)
+	s.readHeaders(app)
 	app.Use(func(c *fiber.Ctx) error {
 		s.setTransportHeaders(c)
 		return c.Next()
@@ -360,16 +362,35 @@ func (s *Server) newApp() (*fiber.App, error) {
 	return app, nil
 }
 
-// limitBodies gives the routes with a limit of their own that limit. It has to
-// be known before the body is read, which is before routing.
-func (s *Server) limitBodies(app *fiber.App) {
+// readHeaders takes the prefix of a proxy off paths, and gives the routes with a limit
+// of their own for bodies that limit. Both have to be known before routing, the limit
+// even before the body is read.
+func (s *Server) readHeaders(app *fiber.App) {
 	limits := map[string]int{}
 	for _, r := range s.routes {
 		if r.maxBody > s.config.MaxBody {
 			limits[r.path] = r.maxBody
 		}
 	}
-	app.Server().HeaderReceived = bodyLimiter(limits)
+	limit, before := bodyLimiter(limits), s.prefix()
+	app.Server().HeaderReceived = func(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
+		if before != "" {
+			before.take(header)
+		}
+		return limit(header)
+	}
+	if before != "" {
+		app.Get(string(before), before.complete)
+	}
+}
+
+// prefix is what is to be taken off paths.
+func (s *Server) prefix() prefix {
+	p := prefixOf(s.config.PublicURL)
+	if p == "" || p.ambiguous(s.routes) {
+		return ""
+	}
+	return p
 }
 
 // crossOrigin lets the pages of configured origins use the API. Those that are named

@@ -1,0 +1,52 @@
+package web
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// prefix is the path that a proxy puts before every other, without a slash at the end;
+// empty for none. Some proxies take it away before they pass a request on, some do not.
+type prefix string
+
+// prefixOf is the path of the URL at which browsers reach the server.
+func prefixOf(publicURL string) prefix {
+	u, err := url.Parse(publicURL)
+	if err != nil {
+		return ""
+	}
+	return prefix(strings.TrimRight(u.EscapedPath(), "/"))
+}
+
+// ambiguous reports whether one of the server's own paths begins with it: then nobody
+// can tell whether a proxy has taken it away.
+func (p prefix) ambiguous(routes []route) bool {
+	for _, r := range routes {
+		if r.path == string(p) || strings.HasPrefix(r.path, string(p)+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// take takes the prefix off a request before anything else looks at its path.
+func (p prefix) take(header *fasthttp.RequestHeader) {
+	rest, ok := bytes.CutPrefix(header.RequestURI(), []byte(p))
+	if ok && len(rest) > 0 && rest[0] == '/' {
+		header.SetRequestURIBytes(bytes.Clone(rest))
+	}
+}
+
+// complete leads who leaves out the slash at the end to the page: what the page refers
+// to is relative to where it is.
+func (p prefix) complete(c *fiber.Ctx) error {
+	to := string(p) + "/"
+	if query := c.Context().QueryArgs().QueryString(); len(query) > 0 {
+		to += "?" + string(query)
+	}
+	return c.Redirect(to, fiber.StatusPermanentRedirect)
+}
