@@ -181,6 +181,8 @@ func TestAdmins(t *testing.T) {
 				switch {
 				case strings.Contains(r.Path, "/dead-letters/") && r.Method == http.MethodPost:
 					call.body = `{"all":true}`
+				case strings.HasSuffix(r.Path, "/sessions/end"):
+					call.body = `{"user":"` + jane + `"}`
 				case r.Method == http.MethodPost:
 					call.body = toJane
 				case strings.HasSuffix(r.Path, "/deliveries/show"):
@@ -196,7 +198,7 @@ func TestAdmins(t *testing.T) {
 					t.Errorf("%s %s: refused with %d", r.Method, r.Path, got.StatusCode)
 				}
 			}
-			if routes != 9 {
+			if routes != 10 {
 				t.Errorf("%d routes for admins", routes)
 			}
 			if redriven, dropped := h.letters.asked(); !c.allows && len(redriven)+len(dropped)+len(h.submitter.taken()) > 0 {

@@ -135,6 +135,8 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 				r.path += "?id=" + url.QueryEscape(letterOf(1).ID)
 			case strings.Contains(path, "/dead-letters/"):
 				r.body = `{"ids":["x"]}`
+			case strings.HasSuffix(path, "/sessions/end"):
+				r.body = `{"user":"` + jane + `"}`
 			case strings.HasSuffix(path, "{token}") && method == http.MethodPost:
 				r.body, r.header = "List-Unsubscribe=One-Click", formHeader
 			case strings.HasSuffix(path, "/batch"):

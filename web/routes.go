@@ -105,6 +105,7 @@ func (s *Server) table() []route {
 		{method: post, path: n + "/admin/dead-letters/drop", plugin: notificationsPlugin, maxBody: body, admin: s.dropDeadLetters},
 		{method: get, path: n + "/admin/deliveries", plugin: notificationsPlugin, admin: s.recentDeliveries},
 		{method: get, path: n + "/admin/deliveries/show", plugin: notificationsPlugin, admin: s.showDeliveries},
+		{method: post, path: n + "/admin/sessions/end", plugin: notificationsPlugin, maxBody: body, admin: s.adminEndSessions},
 		{method: post, path: n + "/admin/send", plugin: notificationsPlugin, maxBody: body, admin: s.adminSend},
 		{method: post, path: n + "/admin/preview", plugin: notificationsPlugin, maxBody: body, admin: s.adminPreview},
 

@@ -125,6 +125,12 @@ func (l *Login) End(ctx context.Context, credentials auth.Credentials, everywher
 	return user, l.endSession(ctx), nil
 }
 
+// EndAll ends all sessions of a user, given by its canonical reference, and returns how
+// many there were.
+func (l *Login) EndAll(ctx context.Context, user string) (int, error) {
+	return l.config.Sessions.EndSessionsOf(ctx, user)
+}
+
 // end returns whose session it was.
 func (l *Login) end(ctx context.Context, value string, everywhere bool) (user string, err error) {
 	_, id, ok := secretOf(value)
