@@ -99,7 +99,8 @@ func (a *attempt) holdUntilDue(until time.Time, rule signalbox.Rule) (signalbox.
 		m.Since = until
 	}
 	c.engine.metrics.postponed.WithLabelValues(c.name, reasonSchedule).Inc()
-	settlement, err := a.putBack(max(0, time.Until(until)), rule.Text())
+	settlement, err := a.putBack(max(0, time.Until(until)), "")
+	settlement.Record.Rule = rule
 	if err != nil || c.digest == nil || m.Key.Target != "" {
 		return settlement, err
 	}

@@ -158,7 +158,7 @@ func TestDigest(t *testing.T) {
 		// What is critical or nobody's own does not wait.
 		same(t, "at once", len(c.made()), 3)
 		record := m.record(first.DeliveryKey)
-		if record.Status != signalbox.DeliveryQueued || !record.Next.Equal(time.Date(2000, 1, 2, 8, 0, 0, 0, time.UTC)) || record.Detail != signalbox.RuleDigest.Text() {
+		if record.Status != signalbox.DeliveryQueued || !record.Next.Equal(time.Date(2000, 1, 2, 8, 0, 0, 0, time.UTC)) || record.Rule != signalbox.RuleDigest {
 			t.Errorf("held: %+v", record)
 		}
 		until(t, "02 08:01:00")
@@ -331,7 +331,7 @@ func TestQuietHours(t *testing.T) {
 		synctest.Wait()
 		same(t, "at once", len(plain.made())+len(digester.made()), 2)
 		record := m.record(planned(t, "Plain", 1, jane).DeliveryKey)
-		if record.Status != signalbox.DeliveryQueued || record.Detail != signalbox.RuleQuietHours.Text() {
+		if record.Status != signalbox.DeliveryQueued || record.Rule != signalbox.RuleQuietHours {
 			t.Errorf("held: %+v", record)
 		}
 		u.set(func(u *users) { u.mutes = map[string]bool{"title 2": true} })
