@@ -30,7 +30,7 @@ func (p *Page) takeBell(name, kind string, content []byte) bool {
 		return false
 	}
 	if name == bellScript {
-		content = withoutComments(content)
+		content = slimmed(content)
 	}
 	p.bell[name] = newAsset(kind, content)
 	return true
@@ -42,13 +42,18 @@ func (p *Page) findBell(at string) *asset {
 	return p.bell[strings.ToLower(strings.Trim(at, "/"))]
 }
 
-// withoutComments drops the lines of a script that are nothing but a comment.
-func withoutComments(script []byte) []byte {
+// slimmed drops the lines of a script that are nothing but a comment, and what the
+// others are indented by: no text in them begins with a space on a new line.
+func slimmed(script []byte) []byte {
 	var kept bytes.Buffer
+	inside := false
 	for line := range bytes.Lines(script) {
-		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
+		line = bytes.TrimLeft(line, " ")
+		inside = inside || bytes.HasPrefix(line, []byte("/**"))
+		if !inside && !bytes.HasPrefix(line, []byte("//")) {
 			kept.Write(line)
 		}
+		inside = inside && !bytes.HasSuffix(bytes.TrimSpace(line), []byte("*/"))
 	}
 	return kept.Bytes()
 }

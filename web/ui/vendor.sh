@@ -23,8 +23,8 @@ take() {
 take htm "$htm" preact/standalone.module.js static/vendor/htm-preact.js
 take htm "$htm" LICENSE static/vendor/htm-preact.LICENSE
 take preact "$preact" LICENSE static/vendor/preact.LICENSE
-take axe-core "$axe" axe.min.js "$root/e2e/page/testdata/axe-core/axe.min.js"
-take axe-core "$axe" LICENSE "$root/e2e/page/testdata/axe-core/LICENSE"
+take axe-core "$axe" axe.min.js "$root/e2e/browser/testdata/axe-core/axe.min.js"
+take axe-core "$axe" LICENSE "$root/e2e/browser/testdata/axe-core/LICENSE"
 
 cd "$root"
-sha256sum web/ui/static/vendor/* e2e/page/testdata/axe-core/* >web/ui/vendor.sha256
+sha256sum web/ui/static/vendor/* e2e/browser/testdata/axe-core/* >web/ui/vendor.sha256

@@ -356,6 +356,9 @@ class Feed {
   #socketTimer = 0;
   #retry = firstRetry;
   #retryTimer = 0;
+  #lookTimer = 0;
+  #looked = Date.now();
+  #heard = 0;
   #reading = null;
   #stale = false;
   #soonTimer = 0;
@@ -372,12 +375,15 @@ class Feed {
     this.#provider = provider;
     Feed.#open.add(this);
     const { signal } = this.#ends;
-    const again = () => { if (!document.hidden) this.wake(); };
-    document.addEventListener('visibilitychange', again, { signal });
-    addEventListener('online', again, { signal });
+    document.addEventListener('visibilitychange', () => this.#look(true), { signal });
+    addEventListener('online', () => {
+      this.#looked = 0;
+      this.#look(true);
+    }, { signal });
     addEventListener('offline', () => this.#socket?.close(), { signal });
     // Not before every bell of this page has joined, and its page set the properties.
     this.#retryTimer = setTimeout(() => this.wake());
+    this.#lookTimer = setInterval(() => this.#look(), minute / 3);
   }
 
   leave(bell) {
@@ -386,17 +392,42 @@ class Feed {
     Feed.#open.delete(this);
     this.#ends.abort();
     for (const timer of [this.#socketTimer, this.#retryTimer, this.#soonTimer]) clearTimeout(timer);
+    clearInterval(this.#lookTimer);
     this.#socket?.close(1000);
     this.#socket = null;
   }
 
-  // wake reads what is shown, and connects if there is no connection.
-  async wake() {
+  // wake reads what is shown, and connects if there is no connection, or to renew it.
+  async wake(renew = false) {
     clearTimeout(this.#retryTimer);
+    if (renew && this.live) {
+      const old = this.#socket;
+      this.#socket = this.live = null;
+      this.#followed = false;
+      old.close();
+    }
     await this.sync();
     if (this.#ends.signal.aborted || this.#socket || this.problem === 'signedOut') return;
     if (this.problem) this.#retryLater();
     else await this.#connect();
+  }
+
+  // look is for connections that are dead without saying so: a computer slept, a router
+  // forgot, and a script sees no pings. One is renewed when nobody looked for long; if it
+  // was only silent for long, the server is asked whether there was nothing to say.
+  async #look(shown) {
+    if (document.hidden) return;
+    const now = Date.now();
+    const away = now - this.#looked > minute;
+    this.#looked = now;
+    if (shown || away) this.wake(away);
+    else if (this.live && now - this.#heard > minute) {
+      this.#heard = now;
+      this.#followed = false;
+      const { unread } = this;
+      await this.sync();
+      if (this.unread !== unread && this.#heard === now) this.wake(true);
+    }
   }
 
   // sync reads again what is shown. Calls while it does so make one more reading.
@@ -578,6 +609,7 @@ class Feed {
       clearTimeout(this.#socketTimer);
       this.#retry = firstRetry;
       this.live = true;
+      this.#heard = Date.now();
       socket.send(JSON.stringify({ action: 'subscribe', channel: 'notifications' }));
       // What came before it was open was not signalled.
       this.#soon(0);
@@ -612,6 +644,7 @@ class Feed {
   }
 
   #hear(data) {
+    this.#heard = Date.now();
     let signal;
     try {
       signal = JSON.parse(data);

@@ -3,11 +3,11 @@
 import { t } from './kit/i18n.js';
 import { plain } from './kit/markdown.js';
 import { preferences } from './kit/preferences.js';
-import { go } from './kit/router.js';
-import { guest, session } from './kit/session.js';
+import { recallHere } from './kit/memory.js';
+import { root } from './kit/place.js';
+import { go, params } from './kit/router.js';
 import { address, readFilter } from './inbox/filter.js';
 import { onArrival } from './inbox/sync.js';
-import { params } from './kit/router.js';
 
 const atMost = 3;
 const quietFor = 3_000;
@@ -15,22 +15,32 @@ const quietFor = 3_000;
 export const canNotify = () => window.isSecureContext && 'Notification' in window;
 
 // Of all tabs of a user one has the lock; when it closes, another gets it. Without
-// locks (plain HTTP) the tab in front speaks.
+// locks (plain HTTP, no storage) the tab in front speaks.
 let leads = false;
+let hasLocks = Boolean(navigator.locks);
 
+// Who is signed in is the same in all tabs; only guests differ.
 function lead() {
-  if (!navigator.locks) return;
-  const user = session.state.user ?? guest();
-  navigator.locks.request(`signalbox.arrivals ${user}`, () => {
+  if (!hasLocks) return;
+  navigator.locks.request(`signalbox.arrivals ${root.pathname} ${recallHere('guest') ?? ''}`, () => {
     leads = true;
     return new Promise(() => {});
-  }).catch(() => {});
+  }).catch(() => { hasLocks = false; });
 }
 
-const speaks = () => (navigator.locks ? leads : !document.hidden);
+const speaks = () => (hasLocks ? leads : !document.hidden);
+
+/** notify shows something by the system, where there is one: some phones refuse. */
+function notify(title, options) {
+  try {
+    return new Notification(title, options);
+  } catch {
+    return {};
+  }
+}
 
 function show(n) {
-  const shown = new Notification(n.payload.title, {
+  const shown = notify(n.payload.title, {
     body: plain(n.payload.description ?? n.origin), tag: n.id, icon: document.querySelector('link[rel=icon]')?.href,
     lang: document.documentElement.lang, dir: document.documentElement.dir,
   });
@@ -47,6 +57,8 @@ let sounded = 0;
 /** chime plays two soft notes. */
 export function chime() {
   if (Date.now() - sounded < quietFor) return;
+  // Nobody has touched this page yet: the browser would refuse, and complain.
+  if (navigator.userActivation && !navigator.userActivation.hasBeenActive) return;
   sounded = Date.now();
   audio ??= new AudioContext();
   for (const [at, pitch] of [[0, 659], [0.12, 880]]) {
@@ -72,7 +84,7 @@ export function announceArrivals() {
     if (document.hasFocus()) return;
     notifications.slice(0, atMost).forEach(show);
     if (notifications.length > atMost) {
-      new Notification(t('arrivals.more', { count: notifications.length - atMost }), { tag: 'signalbox.more' });
+      notify(t('arrivals.more', { count: notifications.length - atMost }), { tag: 'signalbox.more' });
     }
   });
 }

@@ -7,17 +7,17 @@ import { help } from './keys.js';
 import { counts } from './inbox/counts.js';
 
 const keys = [
-  ['help.next', 'j', '↓'], ['help.previous', 'k', '↑'], ['help.open', 'Enter'], ['help.close', 'Esc'],
-  ['help.read', 'e'], ['help.save', 's'], ['help.snooze', 'b'], ['help.select', 'x'], ['help.selectAll', 'a'],
-  ['help.undo', 'z', 'u'], ['help.search', '/'], ['help.help', '?'],
+  ['help.next', 'j', '↓'], ['help.previous', 'k', '↑'], ['detail.open', 'Enter'], ['help.close', 'Esc'],
+  ['help.read', 'e'], ['help.save', 's'], ['snooze', 'b'], ['help.select', 'x'], ['select.loaded', 'a'],
+  ['undo', 'z', 'u'], ['help.search', '/'], ['help.help', '?'],
 ];
 
 export function Help() {
   const { shown } = useStore(help);
   const { snoozed } = useStore(counts);
   if (!shown) return null;
-  const there = keys.filter(([what]) => what !== 'help.snooze' || snoozed !== null);
-  return html`<${Dialog} title=${t('help.title')} onClose=${() => help.set({ shown: false })}>
+  const there = keys.filter(([what]) => what !== 'snooze' || snoozed !== null);
+  return html`<${Dialog} title=${t('shortcuts')} onClose=${() => help.set({ shown: false })}>
     <dl class="keys">${there.map(([what, ...names]) => html`<div key=${what}><dt>${t(what)}</dt><dd>${names.map((name) => html`<kbd>${name}</kbd>`)}</dd></div>`)}</dl>
     <p class="hint">${t('help.off')}</p>
   <//>`;

@@ -4,13 +4,13 @@ import { html, useEffect, useState } from './kit/html.js';
 import { Icon } from './kit/icons.js';
 import { number, t } from './kit/i18n.js';
 import { Menu } from './kit/menu.js';
-import { recallHere, rememberHere } from './kit/memory.js';
+import { rootRequest } from './kit/api.js';
 import { prefer, preferences } from './kit/preferences.js';
 import { useRedraw } from './kit/redraw.js';
 import { follow, href, params, useRoute } from './kit/router.js';
-import { displayName, guest, session } from './kit/session.js';
+import { displayName, guest, session, signOut } from './kit/session.js';
 import { useStore } from './kit/store.js';
-import { Toasts } from './kit/toasts.js';
+import { Toasts, toast } from './kit/toasts.js';
 import { Help } from './help.js';
 import { counts } from './inbox/counts.js';
 import { address, readFilter, views } from './inbox/filter.js';
@@ -30,7 +30,7 @@ const pages = {
 function NavLink({ to, icon, label, count, current }) {
   return html`<li><a class="nav-link" href=${to} onClick=${follow} aria-current=${current ? 'page' : null}>
     <${Icon} name=${icon} /><span class="nav-label">${label}</span>
-    ${count ? html`<span class="count" aria-label=${t('count.label', { count })}>${count > 9999 ? `${number(9999)}+` : number(count)}</span>` : null}
+    ${count ? html`<span class="count" aria-label=${t('total', { count })}>${count > 9999 ? `${number(9999)}+` : number(count)}</span>` : null}
   </a></li>`;
 }
 
@@ -64,7 +64,7 @@ function User() {
   return html`<div class="user">
     <span class="avatar" aria-hidden="true">${[...name][0].toUpperCase()}</span>
     <span class="user-name" title=${user ?? guest()}>${name}</span>
-    ${state === 'in' && logout && html`<form method="post" action=${logout}><button type="submit" class="quiet-button">${t('logout')}</button></form>`}
+    ${state === 'in' && logout && html`<button type="button" class="quiet-button" onClick=${() => signOut().catch(() => toast({ text: t('error.title'), kind: 'error' }))}>${t('logout')}</button>`}
   </div>`;
 }
 
@@ -79,20 +79,32 @@ function SignIn() {
   </main>`;
 }
 
+// A newer version may have taken the place of this one; its document names the files
+// there are. Once a minute at most, and only if somebody answers: else no page is left.
+async function reload() {
+  if (Date.now() - (history.state?.reloaded ?? 0) < 60_000) throw new Error('reloaded already');
+  await rootRequest('auth/session');
+  history.replaceState({ reloaded: Date.now() }, '');
+  location.reload();
+}
+
 function Lazy({ name }) {
   const [Page, setPage] = useState(null);
+  const [tries, setTries] = useState(0);
   useEffect(() => {
     let current = true;
     setPage(null);
-    pages[name].load().then((module) => { if (current) setPage(() => module.Page); }, () => {
-      // A newer version may have taken its place; its document names the files there are.
-      if (recallHere('reloaded') === location.pathname) return;
-      rememberHere('reloaded', location.pathname);
-      location.reload();
+    pages[name].load().then((module) => { if (current) setPage(() => module.Page); }, reload).catch(() => {
+      if (current) setPage(() => Missing);
     });
     return () => { current = false; };
-  }, [name]);
-  return Page ? html`<${Page} />` : html`<main id="main" class="blank" aria-busy="true"></main>`;
+  }, [name, tries]);
+  return Page ? html`<${Page} onRetry=${() => setTries(tries + 1)} />` : html`<main id="main" class="blank" aria-busy="true"></main>`;
+}
+
+function Missing({ onRetry }) {
+  return html`<main id="main" class="blank"><${Icon} name="offline" size="32" /><h1>${t('error.title')}</h1><p>${t('error.offline.text')}</p>
+    <button type="button" class="button" onClick=${onRetry}>${t('retry')}</button></main>`;
 }
 
 export function Shell() {
@@ -112,7 +124,7 @@ export function Shell() {
         <${User} />
         <div class="bar-tools">
           <${Connection} />
-          <button type="button" class="icon-button keys-button" aria-label=${t('help.title')} title=${t('help.title')} onClick=${() => help.set({ shown: true })}><${Icon} name="keyboard" /></button>
+          <button type="button" class="icon-button keys-button" aria-label=${t('shortcuts')} title=${t('shortcuts')} onClick=${() => help.set({ shown: true })}><${Icon} name="keyboard" /></button>
           <${ThemeMenu} />
         </div>
       </div>

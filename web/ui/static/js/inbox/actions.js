@@ -6,10 +6,13 @@ import { toast } from '../kit/toasts.js';
 import { readCounts } from './counts.js';
 import { asQuery, asSelection } from './filter.js';
 import { intend } from './intents.js';
-import { change, holds, list, release, take } from './list.js';
+import { change, holds, list, putBack, release } from './list.js';
 
 // Undo needs the identifiers of what was changed; of more rows they are not read.
 export const undoLimit = 1000;
+
+// An update takes so many identifiers.
+const atOnce = 1000;
 
 /** The kinds of changes: the field of a row, the member of the request, and its text. */
 const kinds = {
@@ -20,9 +23,24 @@ const kinds = {
 
 const undos = [];
 
+// The latest change of each notification that is on its way. The next one of the same
+// follows it: two at a time may arrive in either order.
+const underway = new Map();
+
 function send(kind, ids, value) {
   intend(kind, ids, Boolean(value));
-  return holds(post('notifications/update', { ids, ...kinds[kind].body(value) }));
+  const earlier = new Set(ids.map((id) => underway.get(id)).filter(Boolean));
+  const run = async () => {
+    if (earlier.size > 0) await Promise.allSettled(earlier);
+    for (let from = 0; from < ids.length; from += atOnce) {
+      await post('notifications/update', { ids: ids.slice(from, from + atOnce), ...kinds[kind].body(value) });
+    }
+  };
+  const sent = run();
+  for (const id of ids) underway.set(id, sent);
+  const ends = () => { for (const id of ids) if (underway.get(id) === sent) underway.delete(id); };
+  sent.then(ends, ends);
+  return holds(sent);
 }
 
 function failed(failure) {
@@ -42,7 +60,7 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
   change(ids, kinds[kind].patch(value), before);
   const undo = async () => {
     if (kind !== 'saved') release(ids);
-    take(before);
+    putBack(kind, before);
     try {
       for (const [was, group] of Map.groupBy(before, (n) => (kind === 'snoozedUntil' ? n.snoozedUntil ?? null : Boolean(n[kind])))) {
         await send(kind, group.map((n) => n.id), was);
@@ -60,7 +78,7 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
   try {
     await send(kind, ids, value);
   } catch (failure) {
-    take(before);
+    putBack(kind, before);
     failed(failure);
   }
   readCounts();

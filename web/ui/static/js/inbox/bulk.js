@@ -26,35 +26,41 @@ function useApply() {
     <p>${t('sure.text')}</p>
     <div class="dialog-actions">
       <button type="button" class="button" onClick=${() => setAsking(null)}>${t('cancel')}</button>
-      <button type="button" class="button primary" onClick=${() => { setAsking(null); setAll(asking.kind, asking.value); }}>${t(`sure.${asking.kind}.${asking.value}`)}</button>
+      <button type="button" class="button primary" onClick=${() => { setAsking(null); setAll(asking.kind, asking.value); }}>${t(asking.kind === 'read' ? (asking.value ? 'mark.read' : 'mark.unread') : asking.value ? 'save' : 'unsave')}</button>
     </div>
   <//>`;
   return [apply, question];
 }
 
+/** Action is an icon; a text is shown beside it where there is room. */
+function Action({ icon, filled, label, text, onClick }) {
+  return html`<button type="button" class="quiet-button" title=${label} aria-label=${label} onClick=${onClick}><${Icon} name=${icon} filled=${filled} />${text && html`<span class="bulk-word">${text}</span>`}</button>`;
+}
+
 export function Bulk({ filter }) {
-  const { rows, total, done } = useStore(list);
+  const { rows, total, done, state } = useStore(list);
   const { ids, all } = useStore(selection);
   const [apply, question] = useApply();
   const some = ids.size > 0;
   const every = some && ids.size === rows.length;
   const anyUnread = rows.some((n) => !n.read);
   return html`<div class=${`bulk${some ? ' some' : ''}`}>
-    <input type="checkbox" class="tick" aria-label=${t('select.loaded')} disabled=${rows.length === 0} checked=${every}
+    <label class="bulk-tick"><input type="checkbox" class="tick" aria-label=${t('select.loaded')} disabled=${rows.length === 0} checked=${every}
       ref=${(element) => { if (element) element.indeterminate = some && !every; }}
-      onClick=${(event) => { event.preventDefault(); setTimeout(some ? clear : tickLoaded); }} />
+      onClick=${(event) => { event.preventDefault(); setTimeout(some ? clear : tickLoaded); }} /></label>
     ${some ? html`
       <span class="bulk-text">${t('selected', { count: all ? total : ids.size })}
         ${every && !all && !done && html`<button type="button" class="link-button" onClick=${tickAll}>${t('select.all', { count: total })}</button>`}</span>
       <span class="bulk-actions">
-        <button type="button" class="icon-button" title=${t('mark.read')} aria-label=${t('mark.read')} onClick=${() => apply('read', true, all)}><${Icon} name="check" /></button>
-        <button type="button" class="icon-button" title=${t('mark.unread')} aria-label=${t('mark.unread')} onClick=${() => apply('read', false, all)}><${Icon} name="dot" /></button>
-        <button type="button" class="icon-button" title=${t('save')} aria-label=${t('save')} onClick=${() => apply('saved', true, all)}><${Icon} name="bookmark" /></button>
-        ${filter.view === 'saved' && html`<button type="button" class="icon-button" title=${t('unsave')} aria-label=${t('unsave')} onClick=${() => apply('saved', false, all)}><${Icon} name="bookmark" filled /></button>`}
-        ${canSnooze() && !all && html`<${SnoozeMenu} notifications=${ticked()} />`}
+        <${Action} icon="check" label=${t('mark.read')} text=${t('bulk.read')} onClick=${() => apply('read', true, all)} />
+        <${Action} icon="dot" filled label=${t('mark.unread')} text=${t('bulk.unread')} onClick=${() => apply('read', false, all)} />
+        ${filter.view === 'saved'
+    ? html`<${Action} icon="bookmark" filled label=${t('unsave')} onClick=${() => apply('saved', false, all)} />`
+    : html`<${Action} icon="bookmark" label=${t('save')} onClick=${() => apply('saved', true, all)} />`}
+        ${canSnooze() && !all && html`<${SnoozeMenu} notifications=${ticked()} className="quiet-button" />`}
         <button type="button" class="icon-button" title=${t('select.none')} aria-label=${t('select.none')} onClick=${clear}><${Icon} name="close" /></button>
       </span>`
-    : html`<h2 class="bulk-text">${t(`view.${filter.view}`)} <span class="hint">${t(isNarrowed(filter) ? 'matching' : 'total', { count: total })}</span></h2>
+    : html`<h2 class="bulk-text">${t(`view.${filter.view}`)} ${state !== 'loading' && state !== 'failed' && html`<span class="hint">${t(isNarrowed(filter) ? 'matching' : 'total', { count: total })}</span>`}</h2>
       ${anyUnread && filter.view !== 'snoozed' && html`<button type="button" class="quiet-button" onClick=${() => apply('read', true, true)}><${Icon} name="check" />${t('mark.allRead')}</button>`}`}
     ${question}
   </div>`;

@@ -10,6 +10,7 @@ import { toast } from '../kit/toasts.js';
 import { Time, clock } from '../kit/time.js';
 import { address } from './filter.js';
 import { set } from './actions.js';
+import { keep } from './list.js';
 import { Metadata } from './metadata.js';
 import { SnoozeMenu, canSnooze } from './snooze.js';
 import { Trace } from './trace.js';
@@ -18,20 +19,24 @@ import { Trace } from './trace.js';
 function useNotification(id, known) {
   const [fetched, setFetched] = useState({ n: null, failure: null });
   // Who opens a row has marked it as read; here it is for those who come by its address.
+  // Who then marks it as unread has the last word.
   const opened = useRef(false);
+  const show = (n) => {
+    setFetched({ n, failure: null });
+    if (!opened.current && !n.read && !n.snoozedUntil) {
+      keep(n.id);
+      set('read', [n], true, { quiet: true });
+    }
+    opened.current = true;
+  };
   useEffect(() => {
     if (known) {
-      opened.current = true;
-      setFetched({ n: known, failure: null });
+      show(known);
       return undefined;
     }
     const stop = new AbortController();
     get(`notifications/${encodeURIComponent(id)}`, {}, stop.signal)
-      .then((n) => {
-        setFetched({ n, failure: null });
-        if (!opened.current && !n.read && !n.snoozedUntil) set('read', [n], true, { quiet: true });
-        opened.current = true;
-      })
+      .then(show)
       .catch((failure) => { if (!stop.signal.aborted) setFetched((old) => ({ ...old, failure })); });
     return () => stop.abort();
   }, [id, known]);
@@ -58,21 +63,22 @@ async function copyAddress(id) {
 }
 
 function Actions({ n }) {
+  const mark = t(n.read ? 'mark.unread' : 'mark.read');
   return html`<div class="detail-actions">
-    <button type="button" class="button" onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} />${t(n.read ? 'mark.unread' : 'mark.read')}</button>
-    <button type="button" class="button" aria-pressed=${n.saved ? 'true' : 'false'} onClick=${() => set('saved', [n], !n.saved)}><${Icon} name="bookmark" filled=${Boolean(n.saved)} />${t(n.saved ? 'saved' : 'save')}</button>
-    ${canSnooze() && html`<${SnoozeMenu} notifications=${[n]} className="icon-button framed" />`}
-    ${navigator.clipboard && html`<button type="button" class="icon-button framed" aria-label=${t('copy')} title=${t('copy')} onClick=${() => copyAddress(n.id)}><${Icon} name="link" /></button>`}
+    <button type="button" class="button" aria-label=${mark} onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} filled=${Boolean(n.read)} /><span class="detail-word">${mark}</span><span class="detail-short">${t(n.read ? 'bulk.unread' : 'bulk.read')}</span></button>
+    <button type="button" class="button" aria-pressed=${n.saved ? 'true' : 'false'} aria-label=${t(n.saved ? 'view.saved' : 'save')} onClick=${() => set('saved', [n], !n.saved)}><${Icon} name="bookmark" filled=${Boolean(n.saved)} /><span class="detail-word">${t(n.saved ? 'view.saved' : 'save')}</span></button>
+    ${canSnooze() && html`<${SnoozeMenu} notifications=${[n]} className="button" word="detail-word" />`}
+    ${navigator.clipboard && html`<button type="button" class="button" aria-label=${t('copy')} title=${t('copy')} onClick=${() => copyAddress(n.id)}><${Icon} name="link" /></button>`}
   </div>`;
 }
 
 export function Detail({ id, known, onClose }) {
   const { n, failure } = useNotification(id, known);
-  const back = html`<button type="button" class="icon-button detail-close" aria-label=${t('close')} title=${`${t('close')} (Esc)`} onClick=${onClose}><${Icon} name="back" /></button>`;
+  const back = html`<button type="button" class="icon-button detail-close" aria-label=${t('close')} title=${`${t('close')} (Esc)`} onClick=${onClose}><${Icon} name="back" /><${Icon} name="close" /></button>`;
   if (!n) {
     return html`<div class="detail-head">${back}</div>${failure && html`<div class="blank"><h2>${t(failure instanceof Failure && failure.status === 404 ? 'detail.gone' : 'error.title')}</h2><p>${failure.status === 404 ? t('detail.gone.text') : failure.message}</p></div>`}`;
   }
-  const { title, description, link, severity, topic, scope, metadata } = n.payload;
+  const { title, description, link, severity, topic, metadata } = n.payload;
   const url = safeURL(link);
   return html`<div class="detail-head">${back}<${Actions} n=${n} /></div>
     <article class="detail" aria-labelledby="detail-title">
@@ -80,7 +86,7 @@ export function Detail({ id, known, onClose }) {
       <p class="detail-meta">
         <span class="chip"><bdi>${n.origin}</bdi></span>${topic && html`<span class="chip"><bdi>${topic}</bdi></span>`}
         ${n.user === null && html`<span class="chip" title=${t('broadcast.text')}><${Icon} name="people" size="12" />${t('broadcast')}</span>`}
-        <${Time} at=${n.updated ?? n.created} long />${n.snoozedUntil && html`<span class="chip"><${Icon} name="clock" size="12" />${t('snoozed.until', { at: clock(n.snoozedUntil) })}</span>`}${n.updated && html`<span class="hint" title=${scope ?? ''}>${t('detail.updated')}</span>`}
+        <span>${n.updated && `${t('detail.updated')} `}<${Time} at=${n.updated ?? n.created} long /></span>${n.snoozedUntil && html`<span class="chip"><${Icon} name="clock" size="12" />${t('snoozed.until', { at: clock(n.snoozedUntil) })}</span>`}
       </p>
       ${url ? html`<p><a class="button primary" ...${external(url)} title=${url.href}><${Icon} name="open" />${t('detail.open')} <span class="button-detail">${linkLabel(url)}</span></a></p>`
     : link && html`<p class="hint">${t('detail.unsafe')}: <bdi>${link}</bdi></p>`}

@@ -34,7 +34,8 @@ export function sinceTime(since) {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(since)) return null;
   const [year, month, day] = since.split('-').map(Number);
   const date = new Date(year, month - 1, day);
-  return Number.isNaN(date.getTime()) ? null : date;
+  // No 31st of February, which browsers take for a day in March.
+  return date.getFullYear() === year && date.getMonth() === month - 1 && date.getDate() === day ? date : null;
 }
 
 /** address is the address of the inbox with a filter and an open notification. */

@@ -24,7 +24,7 @@ function useChoices(filter) {
   return [choices, read];
 }
 
-function Pick({ label, value, any, options, onPick, onWant }) {
+function Pick({ label, value, any = label, options, onPick, onWant }) {
   const listed = value && !options.some(([option]) => option === value) ? [...options, [value, value]] : options;
   return html`<select class=${`pick${value ? ' picked' : ''}`} aria-label=${label} value=${value} onFocus=${onWant} onPointerEnter=${onWant}
     onChange=${(event) => onPick(event.currentTarget.value)}>
@@ -69,13 +69,13 @@ export function Filters({ filter, id }) {
     <button type="button" class="icon-button unfold" aria-expanded=${unfolded ? 'true' : 'false'} aria-controls="picks" aria-label=${active ? `${t('filters')} ${active}` : t('filters')}
       onClick=${() => setUnfolded(!unfolded)}><${Icon} name="filter" />${active > 0 && html`<span class="unfold-count">${active}</span>`}</button>
     <div class=${`picks${unfolded ? ' unfolded' : ''}`} id="picks">
-      <${Pick} label=${t('severity')} any=${t('severity.any')} value=${filter.severity}
+      <${Pick} label=${t('severity')} value=${filter.severity}
         options=${severities.slice(0, 3).map((one) => [one, t(one === 'critical' ? 'severity.critical' : 'severity.atLeast', { severity: t(`severity.${one}`) })])} onPick=${(severity) => pick({ severity })} />
-      <${Pick} label=${t('origin')} any=${t('origin.any')} value=${filter.origin} onWant=${want}
+      <${Pick} label=${t('origin')} value=${filter.origin} onWant=${want}
         options=${choices.origins.map((one) => [one, one])} onPick=${(origin) => pick({ origin, topic: '' })} />
-      <${Pick} label=${t('topic')} any=${t('topic.any')} value=${filter.topic} onWant=${want}
+      <${Pick} label=${t('topic')} value=${filter.topic} onWant=${want}
         options=${choices.topics.map((one) => [one, one])} onPick=${(topic) => pick({ topic })} />
-      <${Pick} label=${t('since')} any=${t('since.any')} value=${isDate ? 'date' : filter.since}
+      <${Pick} label=${t('since')} value=${isDate ? 'date' : filter.since}
         options=${[...since.map((one) => [one, t(`since.${one}`)]), ['date', t('since.date')]]}
         onPick=${(one) => { setDated(one === 'date'); if (one !== 'date') pick({ since: one }); }} />
       ${isDate && html`<input class="pick" type="date" aria-label=${t('since.date')} value=${filter.since} onChange=${(event) => pick({ since: event.currentTarget.value })} />`}

@@ -5,8 +5,10 @@ import { Store } from '../kit/store.js';
 import { asQuery, matches, revised } from './filter.js';
 
 const pageSize = 100;
-// A refresh reads what is loaded again, up to this.
-const refreshSize = 500;
+// A refresh reads what is loaded again, in answers of so many rows, and up to so many:
+// what is loaded beyond stays as it is, so that the place where one reads does.
+const answerSize = 500;
+const refreshSize = 2_000;
 const retryAfter = 5_000;
 
 /** state is 'loading', 'ready', 'more' (loading more), 'failed' or 'moreFailed'. */
@@ -24,6 +26,9 @@ const stays = (filter, n) => matches(filter, n)
 // from before that is out of date.
 const pending = new Set();
 let edits = 0;
+// Which those were: of them the rows here are newer than the answer.
+let touched = new Set();
+let retryTimer = 0;
 
 /** holds waits for a change to be stored before anything is read. */
 export function holds(change) {
@@ -52,6 +57,18 @@ function next(page, rows) {
   return list.state.filter.group ? page.notifications.length === 0 || rows.length >= page.totalCount : !page.nextCursor;
 }
 
+/** first reads the first rows, and returns them with the last answer. */
+async function first(size, signal) {
+  const rows = new Map();
+  let page;
+  do {
+    const from = list.state.filter.group ? rows.size : page?.nextCursor;
+    page = await get('notifications', query(Math.min(size - rows.size, answerSize), from), signal);
+    for (const n of page.notifications) rows.set(n.id, n);
+  } while (rows.size < size && rows.size < page.totalCount && page.notifications.length > 0 && (list.state.filter.group || page.nextCursor));
+  return { page, rows: [...rows.values()] };
+}
+
 /** openList shows another filter, from the top. */
 export async function openList(filter) {
   kept.clear();
@@ -67,7 +84,8 @@ export async function refresh() {
   await read(Math.min(Math.max(list.state.rows.length, pageSize), refreshSize), list.state.state === 'loading' ? 'failed' : 'ready');
 }
 
-async function read(limit, whenFailed, again = 2) {
+async function read(size, whenFailed, again = 2) {
+  clearTimeout(retryTimer);
   request.abort();
   request = new AbortController();
   const { signal } = request;
@@ -75,20 +93,37 @@ async function read(limit, whenFailed, again = 2) {
     await Promise.allSettled(pending);
     if (signal.aborted) return;
     const before = edits;
-    const page = await get('notifications', query(limit), signal);
-    if ((edits !== before || pending.size > 0) && again > 0) {
-      await read(limit, whenFailed, again - 1);
+    touched = new Set();
+    const { page, rows: answered } = await first(size, signal);
+    if (signal.aborted) return;
+    const settled = edits === before && pending.size === 0;
+    if (!settled && again > 0) {
+      await read(size, whenFailed, again - 1);
       return;
     }
-    const keep = list.state.rows.filter((n) => kept.has(n.id) && stays(list.state.filter, n) && !page.notifications.some((m) => m.id === n.id));
-    let rows = page.notifications;
-    for (const n of keep) rows = placed(rows, n);
-    list.set({ rows, total: page.totalCount, done: next(page, page.notifications), state: 'ready', failure: null });
+    const { filter, rows: loaded, done } = list.state;
+    const ids = new Set(answered.map((n) => n.id));
+    const joint = loaded.length > refreshSize ? loaded.findLastIndex((n) => ids.has(n.id)) : -1;
+    let rows = answered.filter((n) => !touched.has(n.id));
+    let total = page.totalCount - (answered.length - rows.length);
+    for (const n of loaded) {
+      const isNewer = touched.has(n.id);
+      if (!isNewer && (ids.has(n.id) || !kept.has(n.id) || !stays(filter, n))) continue;
+      rows = placed(rows, n);
+      ids.add(n.id);
+      if (isNewer && matches(filter, n)) total += 1;
+    }
+    const goesOn = filter.group ? answered.length < page.totalCount : page.nextCursor;
+    const beyond = goesOn && joint >= 0 ? loaded.slice(joint + 1).filter((n) => !ids.has(n.id)) : [];
+    rows = [...rows, ...beyond];
+    list.set({ rows, total: Math.max(total, rows.length), done: beyond.length > 0 && !filter.group ? done : next(page, filter.group ? rows : answered), state: 'ready', failure: null });
+    // It never came to rest: later it will have.
+    if (!settled) retryTimer = setTimeout(refresh, retryAfter);
   } catch (failure) {
     if (signal.aborted) return;
     list.set({ state: whenFailed, failure });
     // Where rows are shown, nobody is asked to try again.
-    if (whenFailed === 'ready') setTimeout(refresh, retryAfter);
+    if (whenFailed === 'ready' && failure.passing) retryTimer = setTimeout(refresh, retryAfter);
   }
 }
 
@@ -99,6 +134,7 @@ export async function loadMore() {
   const { signal } = request;
   try {
     const page = await get('notifications', query(pageSize, cursor), signal);
+    if (signal.aborted) return;
     const known = new Set(list.state.rows.map((n) => n.id));
     const rows = [...list.state.rows, ...page.notifications.filter((n) => !known.has(n.id))];
     list.set({ rows, total: page.totalCount, done: next(page, rows), state: 'ready', failure: null });
@@ -107,8 +143,8 @@ export async function loadMore() {
   }
 }
 
-/** placed returns the rows with one more, where its time puts it. */
-function placed(rows, n) {
+/** placeOf is where the time of a row, and its group, put it. */
+function placeOf(rows, n) {
   const { filter } = list.state;
   const group = groupOf(filter, n);
   let at = rows.findIndex((m) => groupOf(filter, m) === group && revised(m) <= revised(n));
@@ -119,8 +155,10 @@ function placed(rows, n) {
     else if (at === 0) at = rows.length;
     if (at < 0) at = rows.length;
   }
-  return [...rows.slice(0, at), n, ...rows.slice(at)];
+  return at;
 }
+
+const placed = (rows, n, at = placeOf(rows, n)) => [...rows.slice(0, at), n, ...rows.slice(at)];
 
 /** take takes in what arrived, or came back: new rows and new revisions of known ones. */
 export function take(notifications, { fresh = false } = {}) {
@@ -129,22 +167,27 @@ export function take(notifications, { fresh = false } = {}) {
   edits += 1;
   let { rows, total, arrived } = list.state;
   for (const n of notifications) {
+    touched.add(n.id);
     const known = rows.find((m) => m.id === n.id);
     if (known) {
       rows = rows.filter((m) => m !== known);
       total -= 1;
     }
     if (!stays(filter, n)) continue;
-    // What is older than everything loaded comes with its page.
-    if (!filter.group && !list.state.done && !known && rows.length > 0 && revised(n) < revised(rows.at(-1))) {
-      total += 1;
-      continue;
-    }
-    rows = placed(rows, n);
     total += 1;
+    const at = placeOf(rows, n);
+    // What is behind everything loaded comes with its page.
+    if (!list.state.done && !known && rows.length > 0 && at === rows.length) continue;
+    rows = placed(rows, n, at);
     if (fresh && !known) arrived += 1;
   }
   list.set({ rows, total: Math.max(total, rows.length), arrived });
+}
+
+/** putBack gives one field of rows back what it was; those that left come again. */
+export function putBack(field, notifications) {
+  const loaded = new Map(list.state.rows.map((n) => [n.id, n]));
+  take(notifications.map((n) => (loaded.has(n.id) ? { ...loaded.get(n.id), [field]: n[field] } : n)));
 }
 
 /**
@@ -156,6 +199,7 @@ export function change(ids, patch, notifications = []) {
   if (!filter) return;
   edits += 1;
   const wanted = new Set(ids);
+  for (const id of ids) touched.add(id);
   let left = 0;
   const rows = [];
   for (const n of list.state.rows) {

@@ -18,7 +18,7 @@ function preview(payload) {
 /** Row is drawn again only if what it shows changes: scrolling moves many of them. */
 export class Row extends Component {
   shouldComponentUpdate(next) {
-    return ['n', 'top', 'position', 'size', 'active', 'open', 'ticked', 'address', 'snoozes'].some((name) => next[name] !== this.props[name]);
+    return ['n', 'top', 'height', 'position', 'size', 'active', 'open', 'ticked', 'address', 'snoozes'].some((name) => next[name] !== this.props[name]);
   }
 
   render(props) {
@@ -29,29 +29,32 @@ export class Row extends Component {
 // A row has one place in the tab order; what is in it is reached from there.
 function draw({ n, top, height, position, size, active, open, ticked, onOpen, onTick, onFocus, address, snoozes }) {
   const { title, severity, topic } = n.payload;
+  const text = preview(n.payload);
   const inOrder = active ? 0 : -1;
   const choose = (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0) return;
     event.preventDefault();
     onOpen(n);
   };
-  return html`<li class=${`row${n.read ? '' : ' unread'}${open ? ' open' : ''}${ticked ? ' ticked' : ''}${active ? ' active' : ''}`}
+  return html`<li class=${`row${n.read ? '' : ' unread'}${open ? ' open' : ''}${ticked ? ' ticked' : ''}${text ? '' : ' brief'}`}
     style=${{ transform: `translateY(${top}px)`, height: `${height}px` }} aria-posinset=${position} aria-setsize=${size} data-id=${n.id} onFocusIn=${() => onFocus(n)}>
-    <span class="row-lead">
+    <label class="row-lead">
       <input type="checkbox" class="tick" checked=${ticked} tabindex=${inOrder} aria-label=${t('row.select', { title })}
         onClick=${(event) => { event.preventDefault(); setTimeout(() => onTick(n, event.shiftKey)); }} />
       <span class="unread-dot" />
-    </span>
+    </label>
     <${Severity} value=${severity} label=${t(`severity.${severity}`)} />
-    <a class="row-main" href=${address} tabindex=${inOrder} onClick=${choose} aria-current=${open ? 'true' : null}>
+    <a class="row-main" href=${address} tabindex=${inOrder} onClick=${choose} aria-current=${open ? 'true' : null} aria-describedby=${`about-${n.id}`}>
       <span class="row-title">${!n.read && html`<span class="sr">${t('row.unread')} </span>`}<bdi>${title}</bdi></span>
-      <span class="row-preview"><bdi>${preview(n.payload)}</bdi></span>
     </a>
-    <span class="row-from"><bdi>${n.origin}</bdi>${topic && html`<span class="slash" aria-hidden="true">/</span><bdi>${topic}</bdi>`}</span>
-    <span class="row-time">${n.saved && html`<${Icon} name="bookmark" filled size="12" label=${t('row.saved')} />`}<${Time} at=${revised(n)} /></span>
+    <span class="row-time">${n.saved && html`<${Icon} name="bookmark" filled size="12" label=${t('view.saved')} />`}${n.snoozedUntil && html`<${Icon} name="clock" size="12" label=${t('row.until')} />`}<${Time} at=${revised(n)} /></span>
+    <span class="row-about" id=${`about-${n.id}`}>
+      <span class="row-from"><bdi>${n.origin}</bdi>${topic && html`<span class="slash" aria-hidden="true">/</span><bdi>${topic}</bdi>`}</span>
+      ${text && html`<span class="row-preview"><bdi>${text}</bdi></span>`}
+    </span>
     <span class="row-actions">
       <button type="button" class="icon-button" tabindex=${inOrder} aria-label=${t(n.read ? 'mark.unread' : 'mark.read')} title=${`${t(n.read ? 'mark.unread' : 'mark.read')} (e)`}
-        onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} /></button>
+        onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} filled=${Boolean(n.read)} /></button>
       <button type="button" class="icon-button" tabindex=${inOrder} aria-pressed=${n.saved ? 'true' : 'false'} aria-label=${t('save')} title=${`${t(n.saved ? 'unsave' : 'save')} (s)`}
         onClick=${() => set('saved', [n], !n.saved)}><${Icon} name="bookmark" filled=${Boolean(n.saved)} /></button>
       ${snoozes && html`<${SnoozeMenu} notifications=${[n]} tabindex=${inOrder} />`}

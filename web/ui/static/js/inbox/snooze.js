@@ -15,13 +15,15 @@ export function choices(now = new Date()) {
   const untilMonday = (8 - now.getDay()) % 7 || 7;
   const list = [['snooze.hour', new Date(now.getTime() + 3_600_000)]];
   if (now.getHours() < 16) list.push(['snooze.evening', at(0, 18)]);
-  list.push(['snooze.tomorrow', at(1, 8)], ['snooze.week', at(untilMonday, 8)]);
+  list.push(['snooze.tomorrow', at(1, 8)]);
+  if (untilMonday > 1) list.push(['snooze.week', at(untilMonday, 8)]);
   return list;
 }
 
-export function SnoozeMenu({ notifications, className }) {
+/** word is the class of the button's text; without one it is an icon. */
+export function SnoozeMenu({ notifications, className, word }) {
   const snoozed = notifications.length > 0 && notifications.every((n) => n.snoozedUntil && Date.parse(n.snoozedUntil) > Date.now());
-  return html`<${Menu} label=${t('snooze')} className=${className} button=${html`<${Icon} name="clock" />`} items=${[
+  return html`<${Menu} label=${t('snooze')} className=${className} button=${html`<${Icon} name="clock" />${word && html`<span class=${word}>${t('snooze')}</span>`}`} items=${[
     ...choices().map(([key, time]) => ({ label: t(key), hint: clock(time), run: () => set('snoozedUntil', notifications, time.toISOString()) })),
     snoozed && { label: t('snooze.end'), run: () => set('snoozedUntil', notifications, null) },
   ]} />`;

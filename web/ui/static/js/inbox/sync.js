@@ -3,7 +3,7 @@
 import { get } from '../kit/api.js';
 import { Store } from '../kit/store.js';
 import { listen } from '../live.js';
-import { readCounts } from './counts.js';
+import { counts, readCounts } from './counts.js';
 import { current } from './intents.js';
 import { change, list, refresh, take } from './list.js';
 
@@ -56,11 +56,12 @@ function flush() {
 }
 
 function apply({ action, notification_ids: ids = [], total = ids.length }) {
+  if (!Array.isArray(ids)) return;
   if (action === 'settings_changed') {
     settingsChanges.set({ count: settingsChanges.state.count + 1 });
     return;
   }
-  const flag = flags[action];
+  const flag = Object.hasOwn(flags, action) ? flags[action] : null;
   // What comes into this view by the change is not loaded.
   const loaded = new Set(list.state.rows.map((n) => n.id));
   if (!flag || action.endsWith('snoozed') || total > ids.length || ids.some((id) => !loaded.has(id))) soon();
@@ -70,12 +71,20 @@ function apply({ action, notification_ids: ids = [], total = ids.length }) {
   change(current(kind, ids, value !== null), { [kind]: value });
 }
 
-let timer = 0;
+let reading = false;
+let again = false;
 
-/** soon reads everything again, once for several reasons. */
-function soon() {
-  clearTimeout(timer);
-  timer = setTimeout(refresh, 300);
+/** soon reads everything again, once for several reasons, and lets each reading end. */
+async function soon() {
+  again = true;
+  if (reading) return;
+  reading = true;
+  while (again) {
+    await new Promise((resolve) => { setTimeout(resolve, 300); });
+    again = false;
+    await refresh();
+  }
+  reading = false;
 }
 
 async function receive(message) {
@@ -86,6 +95,8 @@ async function receive(message) {
       return;
     }
   }
+  // Any service may publish on this channel.
+  if (message.action === 'new_notification' && !(message.notification?.id && message.notification.payload)) return;
   waiting.push(message);
   if (waiting.length === 1) setTimeout(flush, 16);
 }
@@ -100,6 +111,11 @@ export function start() {
       if (!first || list.state.state !== 'loading') refresh();
       first = false;
       readCounts();
+    },
+    async missed() {
+      const known = counts.state;
+      await readCounts();
+      return counts.state !== known;
     },
   });
 }

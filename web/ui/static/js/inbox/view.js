@@ -18,7 +18,11 @@ import { Row } from './row.js';
 import { canSnooze } from './snooze.js';
 import { clear, selection, tick, tickLoaded } from './selection.js';
 
-const rowHeight = { wide: 60, group: 34 };
+// In the reader's size of text. Where nothing hovers, a row's buttons have a line of
+// their own.
+const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+const noHover = matchMedia('(hover: none)');
+const heightOf = (item) => rem * (!item.id ? 2.125 : noHover.matches ? 5.25 : 3.75);
 
 /** items are the rows with the headings of their groups. */
 function itemsOf(rows, group) {
@@ -158,7 +162,7 @@ export function Inbox({ filter, id }) {
         ${arrived > 0 && html`<${Arrived} count=${arrived} onShow=${() => { document.querySelector('.scroller').scrollTop = 0; seenArrivals(); }} />`}
         ${isLoading ? html`<${Loading} />` : state === 'failed' && rows.length === 0 ? html`<${Trouble} failure=${failure} />`
     : rows.length === 0 ? html`<${Empty} filter=${filter} />`
-      : html`<${Virtual} key=${wanted} items=${items} keyOf=${keyOf} heightOf=${(item) => (item.id ? rowHeight.wide : rowHeight.group)} draw=${draw} pinned=${activeIndex}
+      : html`<${Virtual} key=${wanted} items=${items} keyOf=${keyOf} heightOf=${heightOf} draw=${draw} pinned=${activeIndex}
           onEnd=${loadMore} onTop=${seenArrivals} reveal=${reveal} label=${t(`view.${filter.view}`)} className=${ids.size > 0 ? 'ticking' : ''}
           after=${state === 'more' ? html`<p class="more" role="status">${t('loading')}</p>` : state === 'moreFailed' ? html`<p class="more">${t('error.more')} <button type="button" class="link-button" onClick=${loadMore}>${t('retry')}</button></p>` : null} />`}
       </div>

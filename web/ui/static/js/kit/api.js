@@ -12,6 +12,9 @@ export class Failure extends Error {
   }
 
   get offline() { return this.status === 0; }
+
+  /** passing says that the same may succeed a little later. */
+  get passing() { return this.status === 0 || this.status === 429 || this.status >= 500; }
 }
 
 /** request returns the decoded answer; path is relative to the API. */
@@ -27,22 +30,27 @@ export async function request(path, { method = 'GET', query, body, signal, base 
     headers['Content-Type'] = 'application/json';
     headers['X-Requested-With'] = 'signalbox';
   }
-  if (guest()) headers['X-Signalbox-User'] = guest();
+  // A header takes no other characters; no name that the server knows has them.
+  if (guest()) headers['X-Signalbox-User'] = guest().replace(/[^ -~]+/g, encodeURIComponent);
   const ends = AbortSignal.timeout(timeout);
   let response;
   let answer;
   try {
     response = await fetch(url, {
       method, headers, body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: 'same-origin', cache: 'no-store', signal: signal ? AbortSignal.any([signal, ends]) : ends,
+      credentials: 'same-origin', cache: 'no-store', redirect: 'manual', signal: signal ? AbortSignal.any([signal, ends]) : ends,
     });
     answer = response.headers.get('Content-Type')?.includes('json') ? await response.json() : null;
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Failure(0, String(error.message ?? error));
   }
-  if (response.status === 401 && base === api) signedOut();
-  if (!response.ok) throw new Failure(response.status, answer?.error?.message ?? response.statusText);
+  // The API redirects nobody. A proxy before it does, to where one signs in.
+  const status = response.type === 'opaqueredirect' ? 401 : response.status;
+  if (status === 401 && base === api) signedOut();
+  if (!response.ok) throw new Failure(status, answer?.error?.message ?? response.statusText);
+  // Somebody else answered: nothing was read or stored.
+  if (!answer) throw new Failure(0, response.statusText);
   return answer;
 }
 

@@ -9,7 +9,7 @@ const deepest = 6;
 export const markdown = (text) => blocks(text.replace(/\r\n?/g, '\n').split('\n'), 0);
 
 const fence = /^ {0,3}(```+|~~~+)/;
-const heading = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
+const heading = /^ {0,3}(#{1,6})\s(.*)/s;
 const rule = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const quote = /^ {0,3}> ?/;
 const item = /^( {0,3})([-*+]|\d{1,9}[.)])(\s+)(.*)$/;
@@ -36,7 +36,7 @@ function blocks(lines, depth) {
     const titled = heading.exec(line);
     if (titled) {
       // The notification's own title is above them.
-      made.push(h(`h${Math.min(titled[1].length + 3, 6)}`, null, inline(titled[2])));
+      made.push(h(`h${Math.min(titled[1].length + 3, 6)}`, null, inline(titled[2].trim().replace(/(?:^|\s)#+$/, ''))));
       i += 1;
       continue;
     }
@@ -88,7 +88,7 @@ function readList(lines, from, depth) {
 
 // One alternative each: code, link or picture, address, strong, emphasis, struck.
 // None can match the same text in two ways, so that no input takes long.
-const spans = /(`+)([^`]+)\1(?!`)|!?\[([^[\]\n]{0,500})\]\(([^()\s]{1,2048})(?:\s+"[^"\n]{0,200}")?\)|<?(https?:\/\/[^\s<>"'`]{1,2048})>?|(\*\*|__)(?=\S)([^\n]{1,1000}?\S)\6(?![\w])|(?<![\w*])([*_])(?=[^\s*_])([^\n*_]{1,1000}?)(?<!\s)\8(?![\w*])|~~(?=\S)([^\n~]{1,1000})~~/g;
+const spans = /(?<!`)(`+)(?!`)([^`]+)\1(?!`)|!?\[([^[\]\n]{0,500})\]\(([^()\s]{1,2048})(?:\s+"[^"\n]{0,200}")?\)|<?(https?:\/\/[^\s<>"'`]{1,2048})>?|(\*\*|__)(?=\S)([^\n]{1,1000}?\S)\6(?![\w])|(?<![\w*])([*_])(?=[^\s*_])([^\n*_]{1,1000}?)(?<!\s)\8(?![\w*])|~~(?=\S)([^\n~]{1,1000})~~/g;
 
 function inline(text, depth = 0) {
   const made = [];

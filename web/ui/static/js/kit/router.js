@@ -2,13 +2,31 @@
 import { root } from './place.js';
 import { Store, useStore } from './store.js';
 
-function read() {
-  const path = location.pathname.startsWith(root.pathname) ? location.pathname.slice(root.pathname.length) : '';
-  return { path: path.replace(/\/+$/, ''), query: location.search };
+function read({ pathname, search } = location) {
+  const path = pathname.startsWith(root.pathname) ? pathname.slice(root.pathname.length) : '';
+  return { path: path.replace(/\/+$/, ''), query: search };
 }
 
 export const route = new Store(read());
-addEventListener('popstate', () => route.set(read()));
+
+// Browsers refuse to change the address very often, as while a key is held down: of
+// many replacements the last one is written.
+const writeEvery = 250;
+let unwritten = null;
+let timer = 0;
+
+function write() {
+  clearTimeout(timer);
+  timer = 0;
+  if (unwritten !== null) history.replaceState(null, '', unwritten);
+  unwritten = null;
+}
+
+addEventListener('pagehide', write);
+addEventListener('popstate', () => {
+  unwritten = null;
+  route.set(read());
+});
 
 export const params = () => new URLSearchParams(route.state.query);
 
@@ -22,9 +40,18 @@ export function href(path, query = {}) {
 }
 
 export function go(address, { replace = false } = {}) {
-  if (address === location.pathname + location.search) return;
-  history[replace ? 'replaceState' : 'pushState'](null, '', address);
-  route.set(read());
+  if (address === (unwritten ?? location.pathname + location.search)) return;
+  if (!replace) {
+    write();
+    history.pushState(null, '', address);
+  } else {
+    unwritten = address;
+    if (!timer) {
+      write();
+      timer = setTimeout(write, writeEvery);
+    }
+  }
+  route.set(read(new URL(address, location)));
 }
 
 /** follow is for links: it stays in the page unless a new tab or window was meant. */

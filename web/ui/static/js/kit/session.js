@@ -39,5 +39,19 @@ export async function loadSession() {
   }
 }
 
+/** signOut ends the session, and goes where the identity provider's is ended, too. */
+export async function signOut() {
+  const { redirect } = await rootRequest(session.state.logout, { method: 'POST' });
+  location.assign(redirect ?? root);
+}
+
+// In another tab one may have signed out meanwhile, or in, or in as somebody else.
+document.addEventListener('visibilitychange', async () => {
+  const { state, user } = session.state;
+  if (document.hidden || !['in', 'out'].includes(state)) return;
+  await loadSession();
+  if (user && session.state.user && session.state.user !== user) location.reload();
+});
+
 /** displayName is the last part of user:default/jane. */
 export const displayName = (ref) => (ref ?? '').replace(/^.*[:/]/, '');

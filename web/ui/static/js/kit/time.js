@@ -38,6 +38,9 @@ export function clock(iso, now = Date.now()) {
   return format('dayClock', { weekday: 'short', day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' }).format(at);
 }
 
+/** when is clock in a sentence: at a time of today, or on a day. */
+export const when = (iso, now = Date.now()) => t(sameDay(iso, now) ? 'time.at' : 'time.on', { time: clock(iso, now) });
+
 export function short(iso, now = Date.now()) {
   const at = Date.parse(iso);
   const age = now - at;

@@ -28,11 +28,14 @@ function Pick({ label, value, options, onPick, disabled }) {
 
 function Clock({ label, value, onPick }) {
   const timer = useRef(0);
+  // By then something else may have been chosen.
+  const latest = useRef(onPick);
+  latest.current = onPick;
   const pick = (event) => {
     const text = event.currentTarget.value;
     clearTimeout(timer.current);
     // The hour is typed before the minute.
-    if (text && text !== value) timer.current = setTimeout(() => onPick(text), typingPause);
+    if (text && text !== value) timer.current = setTimeout(() => latest.current(text), typingPause);
   };
   return html`<${Field} label=${label}><input class="pick" type="time" value=${value} onChange=${pick} /><//>`;
 }
