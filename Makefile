@@ -36,8 +36,8 @@ test: generate vet lint unit ## Run everything: generate, vet, lint, and all tes
 # The tests in a browser come last, one package at a time: they take both processors.
 .PHONY: unit
 unit: $(WITH_POSTGRES) browser ## Run all tests with the race detector, on SQLite and on a private PostgreSQL
-	$(WITH_POSTGRES) -- $(GO) test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$($(GO) list $(PACKAGES) | grep -v '/e2e/page$$\|/belltest$$')
-	$(if $(filter ./...,$(PACKAGES)),$(GO) test -race -p 1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./e2e/page ./web/ui/belltest)
+	$(WITH_POSTGRES) -- $(GO) test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$($(GO) list $(PACKAGES) | grep -v '/e2e/page$$\|/e2e/bell$$')
+	$(if $(filter ./...,$(PACKAGES)),$(GO) test -race -p 1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./e2e/page ./e2e/bell)
 
 # The tests of the web page need a browser: the one named by CHROMIUM, or one that is
 # installed. Where there is none and apt may be used, it is installed.
@@ -48,7 +48,7 @@ browser:
 
 .PHONY: screenshots
 screenshots: browser ## Make the pictures of the web page for the documentation
-	$(GO) test ./e2e/page -count=1 -run '^TestScreenshots$$' -args -screenshots $(CURDIR)/docs/images
+	$(GO) test ./e2e/page ./e2e/bell -p 1 -count=1 -run '^TestScreenshots$$' -args -screenshots $(CURDIR)/docs/images
 
 .PHONY: bench
 bench: $(WITH_POSTGRES) ## Run the benchmarks, on SQLite and on a private PostgreSQL

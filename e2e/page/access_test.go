@@ -1,27 +1,11 @@
 package page
 
 import (
-	_ "embed"
 	"fmt"
 	"testing"
+
+	"github.com/signalbox/signalbox/e2e/browser"
 )
-
-// axe is axe-core, see testdata/axe-core.
-//
-//go:embed testdata/axe-core/axe.min.js
-var axe string
-
-// violations lets axe-core judge what the tab shows, by WCAG 2.2 AA and its best
-// practices.
-func (p *tab) violations() []string {
-	p.t.Helper()
-	p.run(evaluate(axe + "; null"))
-	// Colours that are on their way are not those that will be.
-	p.wait(`document.getAnimations().every((a) => a.playState !== 'running' || a.effect.getComputedTiming().iterations === Infinity)`)
-	return value[[]string](p, `axe.run(document, {
-		runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-	}).then(({ violations }) => violations.flatMap(({ id, help, nodes }) => nodes.map((n) => id + ': ' + help + ': ' + n.target + ' ' + n.html.slice(0, 200) + ' ' + n.failureSummary)))`)
-}
 
 func TestAxeFindsNothing(t *testing.T) {
 	t.Parallel()
@@ -32,47 +16,45 @@ notifications:
     - {channel: Web, topic: incidents, severity: high}
 `)
 	story(s)
-	f := newProfile(t)
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 360} {
 			t.Run(fmt.Sprintf("%s %d", theme, width), func(t *testing.T) {
-				p := f.open(s.base, "/?view=all&group=topic")
-				p.t = t
-				p.size(width, 800)
-				p.theme(theme)
+				p := s.open(t, "/?view=all&group=topic")
+				p.Size(width, 800)
+				p.Theme(theme)
 				check := func(what string) {
 					t.Helper()
-					for _, violation := range p.violations() {
+					for _, violation := range p.Violations("document") {
 						t.Errorf("%s: %s", what, violation)
 					}
 				}
 				p.live()
-				p.waitText(".row", "Maintenance")
+				p.WaitText(".row", "Maintenance")
 				check("the list")
-				p.press("x")
-				p.waitText(".bulk-text", "1 selected")
+				p.Press("x")
+				p.WaitText(".bulk-text", "1 selected")
 				check("a selection")
-				p.press(escape)
-				p.click(".row-main", "checkout-api failed")
-				p.waitText(".trace", "Inbox")
+				p.Press(escape)
+				p.Click(".row-main", "checkout-api failed")
+				p.WaitText(".trace", "Inbox")
 				check("a notification")
-				p.press("e")
-				p.waitText(".toast", "Marked as")
+				p.Press("e")
+				p.WaitText(".toast", "Marked as")
 				check("a message")
-				p.press("?")
-				p.waitText("dialog h2", "Keyboard shortcuts")
+				p.Press("?")
+				p.WaitText("dialog h2", "Keyboard shortcuts")
 				check("the list of keys")
-				p.press(escape)
-				p.click(`[aria-label="Theme"]`, "")
-				p.waitCount("[role=menuitemradio]", 3)
+				p.Press(escape)
+				p.Click(`[aria-label="Theme"]`, "")
+				p.WaitCount("[role=menuitemradio]", 3)
 				check("a menu")
-				p.press(escape)
+				p.Press(escape)
 				p.visit("/?q=nothing+like+that")
-				p.waitText("h2", "Nothing matches")
+				p.WaitText("h2", "Nothing matches")
 				check("no result")
 				p.visit("/settings")
-				p.waitText(".matrix", "deployments")
-				p.waitText(".schedule", "Digest")
+				p.WaitText(".matrix", "deployments")
+				p.WaitText(".schedule", "Digest")
 				check("the settings")
 				p.visit("/settings")
 			})
@@ -87,69 +69,69 @@ func TestKeyboardOnly(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
 	for i := range 5 {
-		s.send(payload{"title": fmt.Sprintf("N%d", i)})
+		s.Send(payload{"title": fmt.Sprintf("N%d", i)})
 	}
 	p := s.open(t, "/")
-	p.waitCount(".row", 5)
+	p.WaitCount(".row", 5)
 	isFocused := func(what string) {
 		t.Helper()
-		p.wait(fmt.Sprintf(`%s === %s`, focused, quote(what)))
+		p.Wait(fmt.Sprintf(`%s === %s`, focused, browser.Quote(what)))
 	}
-	p.press(tabKey)
+	p.Press(tabKey)
 	isFocused("Skip to content")
-	p.press(enter)
+	p.Press(enter)
 	isFocused("Inbox")
-	p.press("j")
+	p.Press("j")
 	isFocused("row: N4")
-	p.press("j", "j", "k")
+	p.Press("j", "j", "k")
 	isFocused("row: N3")
 
 	t.Log("What is marked as read leaves, and the next one has the focus.")
-	p.press("e")
-	p.waitCount(".row", 4)
+	p.Press("e")
+	p.WaitCount(".row", 4)
 	isFocused("row: N2")
-	p.press("z")
-	p.waitCount(".row", 5)
+	p.Press("z")
+	p.WaitCount(".row", 5)
 
 	t.Log("Enter opens, and the focus stays in the list; j goes on.")
-	p.press("k", "k", "j", "j", enter)
-	p.waitCount(".row.open", 1)
-	opened := value[string](p, `document.querySelector('.row.open .row-title bdi').textContent`)
-	p.press("j")
-	p.wait(fmt.Sprintf(`document.querySelector('.row.open .row-title bdi')?.textContent !== %s`, quote(opened)))
-	p.press(escape)
-	p.waitCount(".row.open", 0)
+	p.Press("k", "k", "j", "j", enter)
+	p.WaitCount(".row.open", 1)
+	opened := browser.Value[string](p, `document.querySelector('.row.open .row-title bdi').textContent`)
+	p.Press("j")
+	p.Wait(fmt.Sprintf(`document.querySelector('.row.open .row-title bdi')?.textContent !== %s`, browser.Quote(opened)))
+	p.Press(escape)
+	p.WaitCount(".row.open", 0)
 
 	t.Log("Selections.")
-	p.press("x", "j", "x")
-	p.waitText(".bulk-text", "2 selected")
-	p.press("s")
-	p.waitCount(`.row-time [aria-label="Saved"]`, 2)
-	p.press(escape)
-	p.waitCount(".row.ticked", 0)
-	p.press("a")
-	p.waitText(".bulk-text", "5 selected")
-	p.press(escape)
+	p.Press("x", "j", "x")
+	p.WaitText(".bulk-text", "2 selected")
+	p.Press("s")
+	p.WaitCount(`.row-time [aria-label="Saved"]`, 2)
+	p.Press(escape)
+	p.WaitCount(".row.ticked", 0)
+	p.Press("a")
+	p.WaitText(".bulk-text", "5 selected")
+	p.Press(escape)
 
 	t.Log("Letters in the search are text.")
-	p.press("/")
-	p.wait(`document.activeElement.id === 'search'`)
-	p.press("e", "s")
-	p.wait(`document.getElementById('search').value === 'es'`)
-	p.waitText("h2", "Nothing matches")
+	p.Press("/")
+	p.Wait(`document.activeElement.id === 'search'`)
+	p.Press("e", "s")
+	p.Wait(`document.getElementById('search').value === 'es'`)
+	p.WaitText("h2", "Nothing matches")
 
 	t.Log("Menus.")
 	p.visit("/")
-	p.run(evaluate(`document.querySelector('[aria-label="Theme"]').focus()`))
-	p.press(enter)
+	p.Evaluate(`document.querySelector('[aria-label="Theme"]').focus()`)
+	p.Press(enter)
 	isFocused("As the system")
-	p.press(arrowDown, arrowDown, enter)
-	p.wait(`document.documentElement.dataset.theme === 'dark'`)
+	p.Press(arrowDown, arrowDown, enter)
+	p.Wait(`document.documentElement.dataset.theme === 'dark'`)
 	isFocused("Theme")
-	p.press("?")
-	p.waitText("dialog h2", "Keyboard shortcuts")
-	p.press(escape)
-	p.waitCount("dialog", 0)
+	p.Press("?")
+	p.WaitText("dialog h2", "Keyboard shortcuts")
+	p.Press(escape)
+	p.WaitCount("dialog", 0)
 	isFocused("Theme")
 }
 
@@ -158,13 +140,13 @@ func TestPhone(t *testing.T) {
 	s := serve(t, "")
 	story(s)
 	p := s.open(t, "/")
-	p.size(360, 740)
+	p.Size(360, 740)
 	fits := func(what string) {
 		t.Helper()
-		if width := value[int](p, `document.scrollingElement.scrollWidth`); width > 360 {
+		if width := browser.Value[int](p, `document.scrollingElement.scrollWidth`); width > 360 {
 			t.Errorf("%s is %d pixels wide", what, width)
 		}
-		small := value[[]string](p, `[...document.querySelectorAll('a, button, input, select')].filter((e) => {
+		small := browser.Value[[]string](p, `[...document.querySelectorAll('a, button, input, select')].filter((e) => {
 			const r = e.getBoundingClientRect();
 			return r.width > 0 && (r.width < 24 || r.height < 24) && !e.matches('.tick, .row-main, .skip, .prose a, .metadata a, .trace a, .links a');
 		}).map((e) => e.className + ' ' + (e.getAttribute('aria-label') ?? e.textContent))`)
@@ -172,19 +154,19 @@ func TestPhone(t *testing.T) {
 			t.Errorf("%s: a target is too small: %s", what, target)
 		}
 	}
-	p.waitText(".row", "Certificate")
+	p.WaitText(".row", "Certificate")
 	fits("the list")
-	p.click(".unfold", "")
-	p.waitCount(".picks.unfolded", 1)
+	p.Click(".unfold", "")
+	p.WaitCount(".picks.unfolded", 1)
 	fits("the filters")
-	p.click(".row-main", "Certificate")
-	p.waitText("#detail-title", "Certificate")
-	p.wait(`document.querySelector('.pane').checkVisibility() === false`)
+	p.Click(".row-main", "Certificate")
+	p.WaitText("#detail-title", "Certificate")
+	p.Wait(`document.querySelector('.pane').checkVisibility() === false`)
 	fits("a notification")
-	p.click(".detail-close", "")
-	p.wait(`document.querySelector('.pane').checkVisibility()`)
+	p.Click(".detail-close", "")
+	p.Wait(`document.querySelector('.pane').checkVisibility()`)
 	p.visit("/settings")
-	p.waitText(".matrix", "deployments")
+	p.WaitText(".matrix", "deployments")
 	fits("the settings")
 }
 
@@ -193,10 +175,10 @@ func TestRightToLeft(t *testing.T) {
 	s := serve(t, "")
 	story(s)
 	p := s.open(t, "/")
-	p.waitText(".row", "Certificate")
-	p.run(evaluate(`document.documentElement.dir = 'rtl'`))
-	p.wait(`document.querySelector('.bar').getBoundingClientRect().left > document.querySelector('.pane').getBoundingClientRect().left`)
-	if width := value[int](p, `document.scrollingElement.scrollWidth`); width > 1440 {
+	p.WaitText(".row", "Certificate")
+	p.Evaluate(`document.documentElement.dir = 'rtl'`)
+	p.Wait(`document.querySelector('.bar').getBoundingClientRect().left > document.querySelector('.pane').getBoundingClientRect().left`)
+	if width := browser.Value[int](p, `document.scrollingElement.scrollWidth`); width > 1440 {
 		t.Errorf("it is %d pixels wide", width)
 	}
 }

@@ -1,234 +1,132 @@
 package page
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/signalbox/signalbox/cmd"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/signalbox/signalbox/e2e/binary"
+	"github.com/signalbox/signalbox/e2e/browser"
 )
 
-// asServer makes the test binary behave as the signalbox binary.
-const asServer = "SIGNALBOX_TEST_AS_SERVER"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asServer) == "1" {
-		os.Exit(cmd.Main(testChannels()...))
-	}
+	binary.Main(testChannels)
 	code := m.Run()
-	stopBrowser()
+	browser.Stop()
 	os.Exit(code)
 }
 
-// patience is how long a test waits for what has to happen.
-const patience = time.Minute
+// payload is what is sent.
+type payload = binary.Payload
 
-// server is a running signalbox process.
-type server struct {
-	t       testing.TB
-	command *exec.Cmd
-	// base is where it answers, http://127.0.0.1:PORT.
-	base, data, token string
+// server is a running signalbox.
+type server struct{ *binary.Server }
 
-	mu     sync.Mutex
-	output bytes.Buffer
-	exited chan struct{}
-}
-
-func (s *server) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.output.Write(p)
-}
-
-// serve starts the binary with a fresh data folder and waits until it is ready.
+// serve starts one with a configuration; "" is none.
 func serve(t testing.TB, config string) *server {
 	t.Helper()
-	return serveAt(t, t.TempDir(), "127.0.0.1:0", config)
+	return start(t, binary.Options{Config: config})
 }
 
-// serveAt starts the binary with a data folder, an address, and a configuration ("" is
-// none).
-func serveAt(t testing.TB, data, listen, config string) *server {
+func start(t testing.TB, options binary.Options) *server {
 	t.Helper()
-	s := &server{t: t, data: data, exited: make(chan struct{})}
-	args := []string{"serve", "--listen", listen, "--data", data}
-	if config != "" {
-		file := filepath.Join(t.TempDir(), "signalbox.yaml")
-		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "--config", file)
-	}
-	s.command = exec.Command(os.Args[0], args...)
-	s.command.Env = append(os.Environ(), asServer+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	s.command.Stderr = s
-	stdout, err := s.command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan string, 1)
-	go func() {
-		scanner := bufio.NewScanner(stdout)
-		for scanner.Scan() {
-			_, address, ok := strings.Cut(scanner.Text(), "API")
-			if address = strings.TrimSpace(address); ok && strings.HasPrefix(address, "http://") {
-				select {
-				case ready <- strings.TrimSuffix(address, "/api/notifications"):
-				default:
-				}
-			}
-		}
-		_ = s.command.Wait()
-		close(s.exited)
-	}()
-	t.Cleanup(func() {
-		s.kill()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if strings.Contains(s.output.String(), "WARNING: DATA RACE") {
-			t.Error("the race detector found something in the server")
-		}
-		if t.Failed() {
-			t.Logf("the server's output:\n%s", s.output.String())
+	return &server{binary.Start(t, options)}
+}
+
+// tab shows the page.
+type tab struct {
+	*browser.Tab
+	// base is where the page is.
+	base string
+}
+
+// profile is a browser without any memory. Its tabs share what they store.
+type profile struct{ *browser.Profile }
+
+func newProfile(t testing.TB) *profile {
+	t.Helper()
+	return &profile{browser.NewProfile(t)}
+}
+
+// open opens the page in a tab of a fresh profile.
+func (s *server) open(t testing.TB, path string) *tab {
+	t.Helper()
+	return newProfile(t).open(s.Base, path)
+}
+
+// open opens the page in a tab.
+func (f *profile) open(base, path string) *tab {
+	f.T.Helper()
+	p := &tab{Tab: f.Open(), base: base}
+	p.T.Cleanup(func() {
+		if p.T.Failed() {
+			p.logText()
 		}
 	})
-	select {
-	case s.base = <-ready:
-	case <-s.exited:
-		t.Fatalf("the server ended at once\n%s", s.output.String())
-	case <-time.After(60 * time.Second):
-		t.Fatal("the server did not start")
-	}
-	token, err := os.ReadFile(filepath.Join(data, "sender.token"))
-	if err != nil && config == "" { // a configuration may have tokens of its own
-		t.Fatal(err)
-	}
-	s.token = strings.TrimSpace(string(token))
-	return s
+	p.visit(path)
+	return p
 }
 
-// kill ends the process at once.
-func (s *server) kill() {
-	_ = s.command.Process.Kill()
-	<-s.exited
+// visit goes to a page and waits until it has drawn something.
+func (p *tab) visit(path string) {
+	p.T.Helper()
+	p.Navigate(p.base + path)
+	p.Wait(`document.querySelector('main') !== null`)
 }
 
-var client = &http.Client{Timeout: 60 * time.Second}
-
-// call makes a request, decodes its answer into into unless that is nil, and demands
-// success.
-func (s *server) call(method, path string, header map[string]string, body string, into any) {
-	s.t.Helper()
-	request, err := http.NewRequest(method, s.base+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	for name, value := range header {
-		request.Header.Set(name, value)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if response.StatusCode >= http.StatusBadRequest {
-		s.t.Fatalf("%s %s: %d %s", method, path, response.StatusCode, answer)
-	}
-	if into == nil {
-		return
-	}
-	if err := json.Unmarshal(answer, into); err != nil {
-		s.t.Fatalf("%s %s: %v in %s", method, path, err, answer)
-	}
+// live waits until the socket is connected.
+func (p *tab) live() {
+	p.T.Helper()
+	p.Wait(`document.querySelector('.connection-live')`)
 }
 
-// payload is what is sent: title, topic, description and so on.
-type payload map[string]any
-
-// reader is the user that the page shows by default.
-const reader = "user:default/guest"
-
-// request is a send request to the reader.
-func request(p payload) map[string]any {
-	return map[string]any{"recipients": map[string]any{"type": "entity", "entityRef": reader}, "payload": p}
+// titles are the titles of the rows that are drawn, from top to bottom.
+func (p *tab) titles() []string {
+	p.T.Helper()
+	return browser.Value[[]string](p, `[...document.querySelectorAll('.row-title bdi')].map((e) => e.textContent)`)
 }
 
-// send sends to the reader and waits until it is in the inbox.
-func (s *server) send(p payload) {
-	s.t.Helper()
-	s.post("/api/notifications", request(p))
+// choose chooses an option of a select, by its label.
+func (p *tab) choose(label, option string) {
+	p.T.Helper()
+	at := fmt.Sprintf(`[...document.querySelectorAll('select')].find((s) => (s.ariaLabel ?? s.closest('label')?.firstElementChild?.textContent) === %s)`, browser.Quote(label))
+	p.Wait(at)
+	// Some learn their options only then.
+	p.Evaluate(at + `.focus()`)
+	p.Wait(fmt.Sprintf(`[...%s.options].some((o) => o.value === %s)`, at, browser.Quote(option)))
+	p.Set(at, option)
 }
 
-// post sends as the local sender, and waits for what becomes of it.
-func (s *server) post(path string, body any) {
-	s.t.Helper()
-	text, err := json.Marshal(body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.call(http.MethodPost, path, map[string]string{"Authorization": "Bearer " + s.token, "Prefer": "wait=30"}, string(text), nil)
+// fill fills in a field, by its label.
+func (p *tab) fill(label, text string) {
+	p.T.Helper()
+	p.Set(fmt.Sprintf(`[...document.querySelectorAll('main label, dialog label')].find((l) => l.firstElementChild?.textContent === %s)?.querySelector('input, textarea')`, browser.Quote(label)), text)
 }
 
-// status counts the reader's inbox.
-func (s *server) status() (unread, read int) {
-	s.t.Helper()
-	var counts struct{ Unread, Read int }
-	s.call(http.MethodGet, "/api/notifications/status", nil, "", &counts)
-	return counts.Unread, counts.Read
-}
+// Keys that have no letter.
+const (
+	enter     = kb.Enter
+	escape    = kb.Escape
+	tabKey    = kb.Tab
+	arrowDown = kb.ArrowDown
+)
 
-// fill puts n notifications into the reader's inbox.
-func (s *server) fill(n int) {
-	s.t.Helper()
-	const batch = 1000
-	for from := 0; from < n; from += batch {
-		var list []any
-		for i := from; i < min(from+batch, n); i++ {
-			list = append(list, request(payload{
-				"title": fmt.Sprintf("Notification %d", i), "topic": fmt.Sprintf("topic-%d", i%20),
-				"description": "The pipeline reached its last stage; **214** checks passed.",
-			}))
-		}
-		s.post("/api/notifications/batch", list)
-	}
-}
-
-// eventually waits for a condition that returns nil.
-func eventually(t testing.TB, condition func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for {
-		err := condition(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %v", patience, err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+// logText tells what the tab shows, and what its list holds.
+func (p *tab) logText() {
+	var text string
+	err := p.Try(chromedp.ActionFunc(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		return chromedp.Evaluate(`(async () => {
+			const { list } = await import(new URL('inbox/list.js', document.querySelector('script[type=module]').src));
+			const { rows, filter, state, total, done, failure } = list.state;
+			return location.href + '\n' + JSON.stringify({ state, total, done, filter, failure: failure?.message, rows: rows.slice(0, 20).map((n) => [n.payload.title, n.read, n.snoozedUntil]) }) + '\n' + document.body.innerText.slice(0, 1000);
+		})()`, &text, browser.Awaited).Do(ctx)
+	}))
+	p.T.Logf("the tab shows (%v): %s", err, text)
 }

@@ -3,6 +3,8 @@ package page
 import (
 	"fmt"
 	"testing"
+
+	"github.com/signalbox/signalbox/e2e/browser"
 )
 
 // hostileToken is of a sender whose name is an attack.
@@ -14,8 +16,8 @@ func TestHostileContentDoesNothing(t *testing.T) {
 	s := serve(t, fmt.Sprintf(`
 backend: {auth: {externalAccess: [{type: static, options: {token: %s, subject: '"><img/src=x/onerror=window.attacked=1>'}}]}}
 `, hostileToken))
-	s.token = hostileToken
-	s.send(payload{
+	s.Token = hostileToken
+	s.Send(payload{
 		"title": attack, "topic": attack, "scope": attack,
 		"description": attack + `
 
@@ -29,36 +31,36 @@ backend: {auth: {externalAccess: [{type: static, options: {token: %s, subject: '
 		"icon":            attack,
 	})
 	p := s.open(t, "/?view=all&group=origin")
-	p.waitCount(".row", 1)
-	p.click(".row-main", "onerror")
-	p.waitText(".trace", "Inbox")
+	p.WaitCount(".row", 1)
+	p.Click(".row-main", "onerror")
+	p.WaitText(".trace", "Inbox")
 	harmless := func(where string) {
 		t.Helper()
-		p.wait(`(document.querySelectorAll('*').length, true)`)
-		if value[bool](p, `'attacked' in window || ({}).attacked !== undefined`) {
+		p.Wait(`(document.querySelectorAll('*').length, true)`)
+		if browser.Value[bool](p, `'attacked' in window || ({}).attacked !== undefined`) {
 			t.Errorf("%s: the attack ran", where)
 		}
-		if n := value[int](p, `document.querySelectorAll('main img, main script, main iframe, main [onerror], main [onload], main [onclick], main [onmouseover], main [style*=url]').length`); n != 0 {
+		if n := browser.Value[int](p, `document.querySelectorAll('main img, main script, main iframe, main [onerror], main [onload], main [onclick], main [onmouseover], main [style*=url]').length`); n != 0 {
 			t.Errorf("%s: there are %d elements that the sender made", where, n)
 		}
-		for _, address := range value[[]string](p, `[...document.querySelectorAll('a')].map((a) => a.href).filter((h) => !/^https?:/.test(h))`) {
+		for _, address := range browser.Value[[]string](p, `[...document.querySelectorAll('a')].map((a) => a.href).filter((h) => !/^https?:/.test(h))`) {
 			t.Errorf("%s: a link leads to %s", where, address)
 		}
-		for _, link := range value[[]string](p, `[...document.querySelectorAll('.detail a[target]')].filter((a) => !a.relList.contains('noopener') || !a.relList.contains('noreferrer')).map((a) => a.outerHTML)`) {
+		for _, link := range browser.Value[[]string](p, `[...document.querySelectorAll('.detail a[target]')].filter((a) => !a.relList.contains('noopener') || !a.relList.contains('noreferrer')).map((a) => a.outerHTML)`) {
 			t.Errorf("%s: a link tells where it comes from: %s", where, link)
 		}
 	}
 	harmless("the inbox")
-	if text := value[string](p, `document.querySelector('#detail-title bdi').textContent`); text != attack {
+	if text := browser.Value[string](p, `document.querySelector('#detail-title bdi').textContent`); text != attack {
 		t.Errorf("the title is %q", text)
 	}
 	p.visit("/settings")
-	p.waitText(".matrix", "onerror")
+	p.WaitText(".matrix", "onerror")
 	harmless("the settings")
 
 	t.Log("No script can make markup of a text, even if it tried.")
-	p.expect("TrustedHTML")
-	if value[bool](p, `(() => { try { document.createElement('div').innerHTML = '<b>x</b>'; return true; } catch { return false; } })()`) {
+	p.Expect("TrustedHTML")
+	if browser.Value[bool](p, `(() => { try { document.createElement('div').innerHTML = '<b>x</b>'; return true; } catch { return false; } })()`) {
 		t.Error("innerHTML takes a text")
 	}
 }
@@ -68,7 +70,7 @@ func TestMarkdownTakesNoTime(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
 	p := s.open(t, "/")
-	took := value[float64](p, `(async () => {
+	took := browser.Value[float64](p, `(async () => {
 		const version = document.querySelector('script[type=module]').src;
 		const { markdown, plain } = await import(new URL('kit/markdown.js', version));
 		const parts = ['*', '_', '**a', '__a', '[', '[a](', '![', '~~', '~~a', String.fromCharCode(96), '> ', '- ', '1. ', '# ', '<https://a', '*a_b ', '\n\n  - ', '**a*', '_a*'];

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/signalbox/signalbox/e2e/browser"
+	"github.com/signalbox/signalbox/e2e/patience"
 )
 
 func TestFirstNotificationArrivesLive(t *testing.T) {
@@ -13,83 +16,83 @@ func TestFirstNotificationArrivesLive(t *testing.T) {
 	s := serve(t, "")
 	p := s.open(t, "/")
 	p.live()
-	p.waitText("h2", "All caught up")
-	s.send(payload{"title": "The first one", "severity": "high"})
-	p.waitText(".row.unread", "The first one")
-	p.wait(`document.title.startsWith('(1) ')`)
-	p.wait(`document.querySelector('link[rel=icon]').href.includes('circle')`)
-	p.waitText(".nav-link[aria-current]", "1")
-	p.wait(`document.querySelector('.row .severity').getAttribute('aria-label') === 'High'`)
+	p.WaitText("h2", "All caught up")
+	s.Send(payload{"title": "The first one", "severity": "high"})
+	p.WaitText(".row.unread", "The first one")
+	p.Wait(`document.title.startsWith('(1) ')`)
+	p.Wait(`document.querySelector('link[rel=icon]').href.includes('circle')`)
+	p.WaitText(".nav-link[aria-current]", "1")
+	p.Wait(`document.querySelector('.row .severity').getAttribute('aria-label') === 'High'`)
 }
 
 func TestOpeningMarksAsReadAndTellsWhatBecameOfIt(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "Deployed", "description": "**Two** services", "link": "https://example.com/run", "metadata": map[string]any{"commit": "abc"}})
+	s.Send(payload{"title": "Deployed", "description": "**Two** services", "link": "https://example.com/run", "metadata": map[string]any{"commit": "abc"}})
 	p := s.open(t, "/")
-	p.click(".row-main", "Deployed")
-	p.waitText(".prose strong", "Two")
-	p.waitText(".metadata", "abc")
-	p.waitText(".trace", "Inbox: arrived at")
-	p.wait(`document.querySelector('.detail a.primary').rel === 'noopener noreferrer'`)
-	eventually(t, func(ctxDone) error { return s.wantStatus(0, 1) })
+	p.Click(".row-main", "Deployed")
+	p.WaitText(".prose strong", "Two")
+	p.WaitText(".metadata", "abc")
+	p.WaitText(".trace", "Inbox: arrived at")
+	p.Wait(`document.querySelector('.detail a.primary').rel === 'noopener noreferrer'`)
+	patience.Until(t, func() error { return s.WantStatus(0, 1) })
 	// It stays in the list until one leaves it.
-	p.waitCount(".row:not(.unread).open", 1)
-	p.click(".nav-link", "Saved")
-	p.waitText("h2", "Nothing is saved")
-	p.click(".nav-link", "Unread")
-	p.waitText("h2", "All caught up")
+	p.WaitCount(".row:not(.unread).open", 1)
+	p.Click(".nav-link", "Saved")
+	p.WaitText("h2", "Nothing is saved")
+	p.Click(".nav-link", "Unread")
+	p.WaitText("h2", "All caught up")
 }
 
 func TestMarkAllAsReadAndUndo(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.fill(130) // more than a page
+	s.Fill(130) // more than a page
 	p := s.open(t, "/")
-	p.waitText(".bulk-text", "130 notifications")
-	p.click(".bulk .quiet-button", "Mark all as read")
-	p.waitText("h2", "All caught up")
-	eventually(t, func(ctxDone) error { return s.wantStatus(0, 130) })
-	p.click(".toast-action", "Undo")
-	p.waitText(".bulk-text", "130 notifications")
-	eventually(t, func(ctxDone) error { return s.wantStatus(130, 0) })
+	p.WaitText(".bulk-text", "130 notifications")
+	p.Click(".bulk .quiet-button", "Mark all as read")
+	p.WaitText("h2", "All caught up")
+	patience.Until(t, func() error { return s.WantStatus(0, 130) })
+	p.Click(".toast-action", "Undo")
+	p.WaitText(".bulk-text", "130 notifications")
+	patience.Until(t, func() error { return s.WantStatus(130, 0) })
 }
 
 func TestSoManyThatItCannotBeUndoneIsAskedFirst(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.fill(1100)
+	s.Fill(1100)
 	p := s.open(t, "/?topic=topic-1")
-	p.waitText(".bulk-text", "55 matches")
+	p.WaitText(".bulk-text", "55 matches")
 	p.visit("/")
-	p.click(".bulk .quiet-button", "Mark all as read")
-	p.waitText("dialog h2", "Change 1,100 notifications?")
-	p.click("dialog .button", "Cancel")
-	p.waitCount("dialog", 0)
-	if err := s.wantStatus(1100, 0); err != nil {
+	p.Click(".bulk .quiet-button", "Mark all as read")
+	p.WaitText("dialog h2", "Change 1,100 notifications?")
+	p.Click("dialog .button", "Cancel")
+	p.WaitCount("dialog", 0)
+	if err := s.WantStatus(1100, 0); err != nil {
 		t.Fatal(err)
 	}
-	p.click(".bulk .quiet-button", "Mark all as read")
-	p.click("dialog .primary", "Mark as read")
-	p.waitText("h2", "All caught up")
-	eventually(t, func(ctxDone) error { return s.wantStatus(0, 1100) })
+	p.Click(".bulk .quiet-button", "Mark all as read")
+	p.Click("dialog .primary", "Mark as read")
+	p.WaitText("h2", "All caught up")
+	patience.Until(t, func() error { return s.WantStatus(0, 1100) })
 }
 
 func TestSelectAllThatMatch(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.fill(300)
-	s.send(payload{"title": "Another", "topic": "other"})
+	s.Fill(300)
+	s.Send(payload{"title": "Another", "topic": "other"})
 	p := s.open(t, "/?q=Notification")
-	p.waitText(".bulk-text", "300 matches")
-	p.run(clickTick(".bulk .tick"))
-	p.waitText(".bulk-text", "100 selected")
-	p.click(".bulk .link-button", "Select all 300")
-	p.waitText(".bulk-text", "300 selected")
-	p.click(`.bulk [aria-label="Save"]`, "")
-	eventually(t, func(ctxDone) error {
+	p.WaitText(".bulk-text", "300 matches")
+	p.ClickAt(`document.querySelector(".bulk .tick")`)
+	p.WaitText(".bulk-text", "100 selected")
+	p.Click(".bulk .link-button", "Select all 300")
+	p.WaitText(".bulk-text", "300 selected")
+	p.Click(`.bulk [aria-label="Save"]`, "")
+	patience.Until(t, func() error {
 		var list struct{ TotalCount int }
-		s.call(http.MethodGet, "/api/notifications?saved=true&limit=0", nil, "", &list)
+		s.Call(http.MethodGet, "/api/notifications?saved=true&limit=0", nil, "", &list)
 		if list.TotalCount != 300 {
 			return fmt.Errorf("%d are saved", list.TotalCount)
 		}
@@ -97,94 +100,167 @@ func TestSelectAllThatMatch(t *testing.T) {
 	})
 }
 
+// row is the row of a notification, and of it what a selector says.
+func row(title, selector string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll('.row')].find((e) => e.querySelector('.row-title bdi').textContent === %s)?.querySelector(%s)`, browser.Quote(title), browser.Quote(selector))
+}
+
+// TestSelectionsAreChangedTogether is about the bar above the list.
+func TestSelectionsAreChangedTogether(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	for _, title := range []string{"One", "Two", "Three", "Four"} {
+		s.Send(payload{"title": title})
+	}
+	p := s.open(t, "/?view=all")
+	p.WaitCount(".row.unread", 4)
+	choose := func(titles ...string) {
+		t.Helper()
+		for i, title := range titles {
+			p.ClickAt(row(title, ".tick"))
+			p.WaitText(".bulk-text", fmt.Sprintf("%d selected", i+1))
+		}
+	}
+	choose("One", "Three")
+	p.Click(`.bulk [aria-label="Mark as read"]`, "")
+	p.WaitCount(".row.unread", 2)
+	p.WaitCount(".row.ticked", 0)
+	patience.Until(t, func() error { return s.WantStatus(2, 2) })
+
+	choose("One", "Two")
+	p.Click(`.bulk [aria-label="Save"]`, "")
+	p.WaitCount(`.row-time [aria-label="Saved"]`, 2)
+
+	choose("One", "Three")
+	p.Click(`.bulk [aria-label="Mark as unread"]`, "")
+	p.WaitCount(".row.unread", 4)
+	patience.Until(t, func() error { return s.WantStatus(4, 0) })
+	p.Press("z")
+	p.WaitCount(".row.unread", 2)
+	patience.Until(t, func() error { return s.WantStatus(2, 2) })
+
+	t.Log("In the view of what is saved, it leaves that.")
+	p.Click(".nav-link", "Saved")
+	p.WaitCount(".row", 2)
+	choose("One", "Two")
+	p.Click(`.bulk [aria-label="Remove from saved"]`, "")
+	p.WaitText("h2", "Nothing is saved")
+}
+
+// TestOneClickEach is about the buttons of a row.
+func TestOneClickEach(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Send(payload{"title": "One"})
+	s.Send(payload{"title": "Two"})
+	p := s.open(t, "/?view=all")
+	p.WaitCount(".row.unread", 2)
+	click := func(name string) {
+		t.Helper()
+		button := row("One", `.row-actions [aria-label="`+name+`"]`)
+		p.Wait(button)
+		p.Evaluate(button + ".click()")
+	}
+	click("Mark as read")
+	p.WaitCount(".row.unread", 1)
+	patience.Until(t, func() error { return s.WantStatus(1, 1) })
+	click("Mark as unread")
+	p.WaitCount(".row.unread", 2)
+	patience.Until(t, func() error { return s.WantStatus(2, 0) })
+	click("Save")
+	p.WaitCount(`.row-time [aria-label="Saved"]`, 1)
+	click("Save")
+	p.WaitCount(`.row-time [aria-label="Saved"]`, 0)
+}
+
 func TestFiltersAreInTheAddress(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "Low one", "severity": "low", "topic": "a"})
-	s.send(payload{"title": "High one", "severity": "high", "topic": "b"})
-	s.send(payload{"title": "Critical one", "severity": "critical", "topic": "a"})
+	s.Send(payload{"title": "Low one", "severity": "low", "topic": "a"})
+	s.Send(payload{"title": "High one", "severity": "high", "topic": "b"})
+	s.Send(payload{"title": "Critical one", "severity": "critical", "topic": "a"})
 	p := s.open(t, "/")
-	p.waitCount(".row", 3)
+	p.WaitCount(".row", 3)
 	p.choose("Severity", "high")
-	p.wait(`location.search === '?severity=high'`)
-	p.waitCount(".row", 2)
+	p.Wait(`location.search === '?severity=high'`)
+	p.WaitCount(".row", 2)
 	p.choose("Topic", "a")
-	p.waitCount(".row", 1)
-	p.waitText(".row", "Critical one")
+	p.WaitCount(".row", 1)
+	p.WaitText(".row", "Critical one")
 
 	t.Log("They outlive a reload, and the browser goes back over them.")
-	p.visit(value[string](p, `location.pathname + location.search`))
-	p.waitText(".row", "Critical one")
-	p.waitCount(".row", 1)
-	p.click(".quiet-button", "Clear filters")
-	p.waitCount(".row", 3)
-	p.run(evaluate(`history.back()`))
-	p.waitCount(".row", 1)
+	p.visit(browser.Value[string](p, `location.pathname + location.search`))
+	p.WaitText(".row", "Critical one")
+	p.WaitCount(".row", 1)
+	p.Click(".quiet-button", "Clear filters")
+	p.WaitCount(".row", 3)
+	p.Evaluate(`history.back()`)
+	p.WaitCount(".row", 1)
 
 	t.Log("What arrives is shown only if it fits.")
 	p.live()
-	s.send(payload{"title": "Unfitting", "severity": "low", "topic": "a"})
-	s.send(payload{"title": "Fitting", "severity": "critical", "topic": "a"})
-	p.waitText(".row", "Fitting")
-	p.waitCount(".row", 2)
+	s.Send(payload{"title": "Unfitting", "severity": "low", "topic": "a"})
+	s.Send(payload{"title": "Fitting", "severity": "critical", "topic": "a"})
+	p.WaitText(".row", "Fitting")
+	p.WaitCount(".row", 2)
 
 	t.Log("Search is a filter, too.")
 	p.visit("/")
-	p.waitText(".row", "Low one")
-	p.press("/")
-	p.wait(`document.activeElement.id === 'search'`)
-	p.press("H", "i", "g", "h")
-	p.waitCount(".row", 1)
-	p.wait(`location.search === '?q=High'`)
+	p.WaitText(".row", "Low one")
+	p.Press("/")
+	p.Wait(`document.activeElement.id === 'search'`)
+	p.Press("H", "i", "g", "h")
+	p.WaitCount(".row", 1)
+	p.Wait(`location.search === '?q=High'`)
 	p.visit("/?since=today&origin=nobody")
-	p.waitText("h2", "Nothing matches")
+	p.WaitText("h2", "Nothing matches")
 }
 
 func TestGrouping(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
 	for _, topic := range []string{"beta", "alpha", "beta"} {
-		s.send(payload{"title": "Of " + topic, "topic": topic})
+		s.Send(payload{"title": "Of " + topic, "topic": topic})
 	}
-	s.send(payload{"title": "Without"})
+	s.Send(payload{"title": "Without"})
 	p := s.open(t, "/?group=topic")
-	p.waitCount(".row", 4)
-	headings := value[[]string](p, `[...document.querySelectorAll('.group h2')].map((e) => e.textContent)`)
+	p.WaitCount(".row", 4)
+	headings := browser.Value[[]string](p, `[...document.querySelectorAll('.group h2')].map((e) => e.textContent)`)
 	if want := []string{"alpha", "beta", "No topic"}; !slices.Equal(headings, want) {
 		t.Errorf("the groups are %q, want %q", headings, want)
 	}
 	p.live()
-	s.send(payload{"title": "New", "topic": "alpha"})
-	p.waitCount(".row", 5)
+	s.Send(payload{"title": "New", "topic": "alpha"})
+	p.WaitCount(".row", 5)
 	if first := p.titles()[0]; first != "New" {
 		t.Errorf("the first of its group is %q", first)
 	}
-	p.waitCount(".group", 3)
+	p.WaitCount(".group", 3)
 }
 
 func TestTwoTabsStayInSync(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "One"})
-	s.send(payload{"title": "Two"})
+	s.Send(payload{"title": "One"})
+	s.Send(payload{"title": "Two"})
 	f := newProfile(t)
-	a, b := f.open(s.base, "/"), f.open(s.base, "/?view=all")
+	a, b := f.open(s.Base, "/"), f.open(s.Base, "/?view=all")
 	for _, p := range []*tab{a, b} {
 		p.live()
-		p.waitCount(".row.unread", 2)
+		p.WaitCount(".row.unread", 2)
 	}
-	a.click(".row-main", "One")
-	b.waitCount(".row.unread", 1)
-	b.wait(`document.title.startsWith('(1) ')`)
-	b.press("j", "e") // "Two" is the first
-	a.waitCount(".row.unread", 0)
-	b.press("z")
-	a.waitCount(".row.unread", 1)
-	b.press("s")
-	b.waitCount(`.row-time [aria-label="Saved"]`, 1)
-	s.send(payload{"title": "Three"})
+	a.Click(".row-main", "One")
+	b.WaitCount(".row.unread", 1)
+	b.Wait(`document.title.startsWith('(1) ')`)
+	b.Press("j", "e") // "Two" is the first
+	a.WaitCount(".row.unread", 0)
+	b.Press("z")
+	a.WaitCount(".row.unread", 1)
+	b.Press("s")
+	b.WaitCount(`.row-time [aria-label="Saved"]`, 1)
+	s.Send(payload{"title": "Three"})
 	for _, p := range []*tab{a, b} {
-		p.waitText(".row.unread", "Three")
+		p.WaitText(".row.unread", "Three")
 	}
 }
 
@@ -192,49 +268,49 @@ func TestTwoTabsStayInSync(t *testing.T) {
 func TestWhatRisesIsShownOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "Build 1", "scope": "build"})
-	s.send(payload{"title": "Other"})
+	s.Send(payload{"title": "Build 1", "scope": "build"})
+	s.Send(payload{"title": "Other"})
 	p := s.open(t, "/?view=all")
-	p.waitCount(".row", 2)
+	p.WaitCount(".row", 2)
 	p.live()
-	p.click(".row-main", "Build 1")
-	p.waitCount(".row.unread", 1)
-	s.send(payload{"title": "Build 2", "scope": "build"})
-	p.wait(`document.querySelector('.row-title bdi')?.textContent === 'Build 2'`)
-	p.waitCount(".row", 2)
-	p.waitText("#detail-title", "Build 2")
-	p.waitText(".detail-meta", "updated")
+	p.Click(".row-main", "Build 1")
+	p.WaitCount(".row.unread", 1)
+	s.Send(payload{"title": "Build 2", "scope": "build"})
+	p.Wait(`document.querySelector('.row-title bdi')?.textContent === 'Build 2'`)
+	p.WaitCount(".row", 2)
+	p.WaitText("#detail-title", "Build 2")
+	p.WaitText(".detail-meta", "updated")
 }
 
 func TestSnooze(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "Later"})
-	s.send(payload{"title": "Now"})
+	s.Send(payload{"title": "Later"})
+	s.Send(payload{"title": "Now"})
 	f := newProfile(t)
-	p, other := f.open(s.base, "/"), f.open(s.base, "/")
+	p, other := f.open(s.Base, "/"), f.open(s.Base, "/")
 	other.live()
-	p.waitCount(".row", 2)
-	p.click(`[aria-label="Snooze"]`, "")
-	p.click("[role=menuitem]", "Tomorrow")
-	p.waitCount(".row", 1)
-	other.waitCount(".row", 1)
-	p.click(".nav-link", "Snoozed")
-	p.waitCount(".row", 1)
-	p.waitText(".nav-link[aria-current]", "1")
-	p.click(".row-main", "")
-	p.waitText(".detail-meta", "Snoozed until")
-	p.press("z")
-	p.waitText("h2", "Nothing is snoozed")
-	other.waitCount(".row", 2)
+	p.WaitCount(".row", 2)
+	p.Click(`[aria-label="Snooze"]`, "")
+	p.Click("[role=menuitem]", "Tomorrow")
+	p.WaitCount(".row", 1)
+	other.WaitCount(".row", 1)
+	p.Click(".nav-link", "Snoozed")
+	p.WaitCount(".row", 1)
+	p.WaitText(".nav-link[aria-current]", "1")
+	p.Click(".row-main", "")
+	p.WaitText(".detail-meta", "Snoozed until")
+	p.Press("z")
+	p.WaitText("h2", "Nothing is snoozed")
+	other.WaitCount(".row", 2)
 
 	t.Log("It comes back by itself, unread, at its time.")
 	var list struct{ Notifications []struct{ ID string } }
-	s.call(http.MethodGet, "/api/notifications?search=Later", nil, "", &list)
-	other.click(".row-main", "Later")
-	other.waitCount(".row.unread", 1)
+	s.Call(http.MethodGet, "/api/notifications?search=Later", nil, "", &list)
+	other.Click(".row-main", "Later")
+	other.WaitCount(".row.unread", 1)
 	soon := time.Now().Add(3 * time.Second).UTC().Format(time.RFC3339Nano)
-	s.call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"snoozedUntil":%q}`, list.Notifications[0].ID, soon), nil)
-	other.waitCount(".row", 1)
-	other.waitText(".row.unread", "Later")
+	s.Call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"snoozedUntil":%q}`, list.Notifications[0].ID, soon), nil)
+	other.WaitCount(".row", 1)
+	other.WaitText(".row.unread", "Later")
 }

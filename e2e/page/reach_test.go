@@ -8,22 +8,24 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/signalbox/signalbox/e2e/binary"
 )
 
 // proxy stands before the server at a path prefix, which it takes away, as reverse
 // proxies do. While deaf, it lets no WebSocket through.
 func (s *server) proxy(prefix string, deaf *atomic.Bool) string {
-	s.t.Helper()
-	target, err := url.Parse(s.base)
+	s.T.Helper()
+	target, err := url.Parse(s.Base)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
 		// Guest mode answers only to names that it knows.
 		r.Out.Host = target.Host
 		if r.In.Header.Get("Origin") != "" {
-			r.Out.Header.Set("Origin", s.base)
+			r.Out.Header.Set("Origin", s.Base)
 		}
 	}}
 	front := httptest.NewServer(http.StripPrefix(strings.TrimSuffix(prefix, "/"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,27 +35,27 @@ func (s *server) proxy(prefix string, deaf *atomic.Bool) string {
 		}
 		forward.ServeHTTP(w, r)
 	})))
-	s.t.Cleanup(front.Close)
+	s.T.Cleanup(front.Close)
 	return front.URL
 }
 
 func TestBelowAPathPrefix(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "Prefixed", "topic": "topic"})
+	s.Send(payload{"title": "Prefixed", "topic": "topic"})
 	p := newProfile(t).open(s.proxy("/tools/inbox/", new(atomic.Bool)), "/tools/inbox/")
-	p.waitText(".row", "Prefixed")
+	p.WaitText(".row", "Prefixed")
 	p.live()
-	p.click(".nav-link", "Settings")
-	p.waitText(".matrix", "topic")
-	p.wait(`location.pathname === '/tools/inbox/settings'`)
+	p.Click(".nav-link", "Settings")
+	p.WaitText(".matrix", "topic")
+	p.Wait(`location.pathname === '/tools/inbox/settings'`)
 	// A document may be deeper than the others.
 	p.visit("/tools/inbox/settings")
-	p.waitText(".matrix", "topic")
-	p.click(".nav-link", "Unread")
-	p.wait(`location.pathname === '/tools/inbox/'`)
-	s.send(payload{"title": "Live"})
-	p.waitText(".row", "Live")
+	p.WaitText(".matrix", "topic")
+	p.Click(".nav-link", "Unread")
+	p.Wait(`location.pathname === '/tools/inbox/'`)
+	s.Send(payload{"title": "Live"})
+	p.WaitText(".row", "Live")
 }
 
 func TestWithoutASocketItAsks(t *testing.T) {
@@ -62,45 +64,77 @@ func TestWithoutASocketItAsks(t *testing.T) {
 	deaf := new(atomic.Bool)
 	deaf.Store(true)
 	p := newProfile(t).open(s.proxy("/", deaf), "/")
-	p.expect("WebSocket")
-	p.waitText(".banner", "Live updates are interrupted")
-	s.send(payload{"title": "By asking"})
-	p.waitText(".row", "By asking") // within the 15 seconds that the banner names
+	p.Expect("WebSocket")
+	p.WaitText(".banner", "Live updates are interrupted")
+	s.Send(payload{"title": "By asking"})
+	p.WaitText(".row", "By asking") // within the 15 seconds that the banner names
 	deaf.Store(false)
-	p.run(evaluate(`window.dispatchEvent(new Event('online'))`))
+	p.Evaluate(`window.dispatchEvent(new Event('online'))`)
 	p.live()
-	p.waitCount(".banner", 0)
-	s.send(payload{"title": "By itself"})
-	p.waitText(".row", "By itself")
+	p.WaitCount(".banner", 0)
+	s.Send(payload{"title": "By itself"})
+	p.WaitText(".row", "By itself")
 }
 
 func TestServerLossAndReturn(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "Before"})
+	s.Send(payload{"title": "Before"})
 	p := s.open(t, "/")
-	p.expect("net::ERR_")
-	p.expect("WebSocket")
+	p.Expect("net::ERR_")
+	p.Expect("WebSocket")
 	p.live()
-	p.waitText(".row", "Before")
-	s.kill()
-	p.waitText(".banner", "interrupted")
-	p.waitText(".row", "Before")
+	p.WaitText(".row", "Before")
+	s.Kill()
+	p.WaitText(".banner", "interrupted")
+	p.WaitText(".row", "Before")
 
 	t.Log("What one does meanwhile is taken back, and said.")
-	p.press("j", "e")
-	p.waitText(".toast-error", "cannot be reached")
-	p.waitCount(".row.unread", 1)
+	p.Press("j", "e")
+	p.WaitText(".toast-error", "cannot be reached")
+	p.WaitCount(".row.unread", 1)
 
-	address, err := url.Parse(s.base)
+	address, err := url.Parse(s.Base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := serveAt(t, s.data, address.Host, "")
-	again.send(payload{"title": "After"})
-	p.waitText(".row", "After")
+	again := binary.Start(t, binary.Options{Data: s.Data, Listen: address.Host})
+	again.Send(payload{"title": "After"})
+	p.WaitText(".row", "After")
 	p.live()
-	p.waitCount(".banner", 0)
+	p.WaitCount(".banner", 0)
+}
+
+// TestOfflineAndBack is about a browser that has no network, which tells it at once.
+func TestOfflineAndBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Send(payload{"title": "Before"})
+	p := s.open(t, "/")
+	p.Expect("net::ERR_", "WebSocket")
+	p.live()
+	p.WaitText(".row", "Before")
+	p.Offline(true)
+	p.WaitText(".banner", "You are offline")
+	p.WaitText(".row", "Before")
+
+	t.Log("What one does meanwhile is taken back, and said.")
+	p.Press("j", "e")
+	p.WaitText(".toast-error", "cannot be reached")
+	p.WaitCount(".row.unread", 1)
+	p.Click(".nav-link", "Saved")
+	p.WaitText(".pane h2", "The server cannot be reached")
+	s.Send(payload{"title": "Meanwhile"})
+
+	t.Log("Back again, it goes on by itself.")
+	p.Offline(false)
+	p.WaitText(".pane h2", "Nothing is saved")
+	p.live()
+	p.WaitCount(".banner", 0)
+	p.Click(".nav-link", "Unread")
+	p.WaitText(".row", "Meanwhile")
+	s.Send(payload{"title": "After"})
+	p.WaitText(".row", "After")
 }
 
 // TestNobody is about an inbox that asks for credentials.
@@ -108,27 +142,23 @@ func TestNobody(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "auth: {guest: {enabled: false}}\n")
 	p := s.open(t, "/")
-	p.expect("401")
-	p.expect("WebSocket")
-	p.waitText("h1", "You are not signed in")
-	p.waitCount(".row", 0)
+	p.Expect("401")
+	p.Expect("WebSocket")
+	p.WaitText("h1", "You are not signed in")
+	p.WaitCount(".row", 0)
 }
 
 func TestGuestsChooseWhoTheyAre(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.post("/api/notifications", map[string]any{
-		"recipients": map[string]any{"type": "entity", "entityRef": "user:default/jane"}, "payload": payload{"title": "For Jane"},
-	})
+	s.Send(payload{"title": "For Jane"}, "user:default/jane")
 	p := s.open(t, "/?user=jane")
-	p.waitText(".row", "For Jane")
-	p.waitText(".user-name", "jane")
-	p.wait(`location.search === ''`)
+	p.WaitText(".row", "For Jane")
+	p.WaitText(".user-name", "jane")
+	p.Wait(`location.search === ''`)
 	p.live()
-	s.post("/api/notifications", map[string]any{
-		"recipients": map[string]any{"type": "entity", "entityRef": "user:default/jane"}, "payload": payload{"title": "Again for Jane"},
-	})
-	p.waitText(".row", "Again for Jane")
+	s.Send(payload{"title": "Again for Jane"}, "user:default/jane")
+	p.WaitText(".row", "Again for Jane")
 	p.visit("/")
-	p.waitText(".row", "For Jane")
+	p.WaitText(".row", "For Jane")
 }

@@ -4,44 +4,47 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+
+	"github.com/signalbox/signalbox/e2e/browser"
+	"github.com/signalbox/signalbox/e2e/patience"
 )
 
 // flip clicks a switch of the matrix whose name begins so.
 func (p *tab) flip(name string) {
-	p.t.Helper()
-	at := fmt.Sprintf(`[...document.querySelectorAll('.matrix [role=switch]')].find((e) => e.getAttribute('aria-label').startsWith(%s))`, quote(name+" ("))
-	p.wait(at)
-	p.run(evaluate(at + `.click()`))
+	p.T.Helper()
+	at := fmt.Sprintf(`[...document.querySelectorAll('.matrix [role=switch]')].find((e) => e.getAttribute('aria-label').startsWith(%s))`, browser.Quote(name+" ("))
+	p.Wait(at)
+	p.Evaluate(at + `.click()`)
 }
 
 // waitSwitch waits until a switch of the matrix is so, and says why.
 func (p *tab) waitSwitch(name, why string, on bool) {
-	p.t.Helper()
-	p.wait(fmt.Sprintf(`[...document.querySelectorAll('.matrix [role=switch]')].some((e) => e.getAttribute('aria-label') === %s && e.ariaChecked === '%t')`,
-		quote(name+" ("+why+")"), on))
+	p.T.Helper()
+	p.Wait(fmt.Sprintf(`[...document.querySelectorAll('.matrix [role=switch]')].some((e) => e.getAttribute('aria-label') === %s && e.ariaChecked === '%t')`,
+		browser.Quote(name+" ("+why+")"), on))
 }
 
 func TestSettingsStopADelivery(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "Build 1", "topic": "builds"})
-	s.send(payload{"title": "Deploy 1", "topic": "deploys"})
+	s.Send(payload{"title": "Build 1", "topic": "builds"})
+	s.Send(payload{"title": "Deploy 1", "topic": "deploys"})
 	f := newProfile(t)
-	inbox, p := f.open(s.base, "/"), f.open(s.base, "/settings")
+	inbox, p := f.open(s.Base, "/"), f.open(s.Base, "/settings")
 	inbox.live()
 	p.waitSwitch("Inbox, local / builds", "Default", true)
 	p.flip("Inbox, local / builds")
 	p.waitSwitch("Inbox, local / builds", "Your choice", false)
-	s.send(payload{"title": "Build 2", "topic": "builds"})
-	s.send(payload{"title": "Deploy 2", "topic": "deploys"})
-	inbox.waitText(".row", "Deploy 2")
-	inbox.waitCount(".row", 3)
+	s.Send(payload{"title": "Build 2", "topic": "builds"})
+	s.Send(payload{"title": "Deploy 2", "topic": "deploys"})
+	inbox.WaitText(".row", "Deploy 2")
+	inbox.WaitCount(".row", 3)
 
 	t.Log("An undo brings it back, and makes no choice of its own.")
-	p.click(".toast-action", "Undo")
+	p.Click(".toast-action", "Undo")
 	p.waitSwitch("Inbox, local / builds", "Default", true)
-	s.send(payload{"title": "Build 3", "topic": "builds"})
-	inbox.waitText(".row", "Build 3")
+	s.Send(payload{"title": "Build 3", "topic": "builds"})
+	inbox.WaitText(".row", "Build 3")
 
 	t.Log("What is below follows what is above.")
 	p.flip("Inbox, local")
@@ -49,7 +52,7 @@ func TestSettingsStopADelivery(t *testing.T) {
 	p.waitSwitch("Inbox, local / deploys", "As local", false)
 	p.flip("Inbox, local / deploys")
 	p.waitSwitch("Inbox, local / deploys", "Your choice", true)
-	p.click(`[aria-label="Back to the default: Inbox, local"]`, "")
+	p.Click(`[aria-label="Back to the default: Inbox, local"]`, "")
 	p.waitSwitch("Inbox, local", "Default", true)
 	p.waitSwitch("Inbox, local / builds", "Default", true)
 	p.waitSwitch("Inbox, local / deploys", "Your choice", true)
@@ -63,23 +66,23 @@ notifications:
     - {channel: Web, origin: security}
     - {channel: Web, topic: incidents, severity: high}
 `)
-	s.send(payload{"title": "Incident", "topic": "incidents"})
+	s.Send(payload{"title": "Incident", "topic": "incidents"})
 	p := s.open(t, "/settings")
 	p.waitSwitch("Inbox, security", "Required", true)
-	p.wait(`[...document.querySelectorAll('.matrix [role=switch]')].find((e) => e.getAttribute('aria-label').includes('security')).disabled`)
-	p.waitText(".cell", "High and above always")
-	p.run(evaluate(`document.getElementById('search').focus()`))
-	p.press("i", "n", "c", "i")
-	p.waitCount(".origin-row", 1)
-	p.waitText(".topic-row", "incidents")
+	p.Wait(`[...document.querySelectorAll('.matrix [role=switch]')].find((e) => e.getAttribute('aria-label').includes('security')).disabled`)
+	p.WaitText(".cell", "High and above always")
+	p.Evaluate(`document.getElementById('search').focus()`)
+	p.Press("i", "n", "c", "i")
+	p.WaitCount(".origin-row", 1)
+	p.WaitText(".topic-row", "incidents")
 }
 
 func TestSettingsFollowOtherTabs(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "Build", "topic": "builds"})
+	s.Send(payload{"title": "Build", "topic": "builds"})
 	f := newProfile(t)
-	a, b := f.open(s.base, "/settings"), f.open(s.base, "/settings")
+	a, b := f.open(s.Base, "/settings"), f.open(s.Base, "/settings")
 	b.live()
 	b.waitSwitch("Inbox, everything", "Default", true)
 	a.flip("Inbox, everything")
@@ -99,9 +102,9 @@ func TestScheduleIsSavedAndUndone(t *testing.T) {
 	}
 	want := func(chosen bool, every string, quiet bool) {
 		t.Helper()
-		eventually(t, func(ctxDone) error {
+		patience.Until(t, func() error {
 			schedule.QuietHours = nil
-			s.call(http.MethodGet, "/api/notifications/schedule", nil, "", &schedule)
+			s.Call(http.MethodGet, "/api/notifications/schedule", nil, "", &schedule)
 			if schedule.Chosen != chosen || schedule.Digest.Every != every || (schedule.QuietHours != nil) != quiet {
 				return fmt.Errorf("the schedule is %+v", schedule)
 			}
@@ -110,56 +113,56 @@ func TestScheduleIsSavedAndUndone(t *testing.T) {
 	}
 	pick := func(label, option string) {
 		t.Helper()
-		at := fmt.Sprintf(`[...document.querySelectorAll('.field')].find((e) => e.textContent.startsWith(%s))?.querySelector('select')`, quote(label))
-		p.wait(at)
-		p.run(evaluate(fmt.Sprintf(`(() => { const s = %s; s.value = %s; s.dispatchEvent(new Event('change', { bubbles: true })); })()`, at, quote(option))))
+		at := fmt.Sprintf(`[...document.querySelectorAll('.field')].find((e) => e.textContent.startsWith(%s))?.querySelector('select')`, browser.Quote(label))
+		p.Wait(at)
+		p.Evaluate(fmt.Sprintf(`(() => { const s = %s; s.value = %s; s.dispatchEvent(new Event('change', { bubbles: true })); })()`, at, browser.Quote(option)))
 	}
 	pick("How often", "daily")
 	want(true, "daily", false)
-	p.click(".check", "Keep quiet")
+	p.Click(".check", "Keep quiet")
 	want(true, "daily", true)
 	pick("Your clock", "Asia/Tokyo")
-	eventually(t, func(ctxDone) error {
-		s.call(http.MethodGet, "/api/notifications/schedule", nil, "", &schedule)
+	patience.Until(t, func() error {
+		s.Call(http.MethodGet, "/api/notifications/schedule", nil, "", &schedule)
 		if schedule.TimeZone != "Asia/Tokyo" {
 			return fmt.Errorf("the zone is %s", schedule.TimeZone)
 		}
 		return nil
 	})
-	p.click(".quiet-button", "Back to the default times")
+	p.Click(".quiet-button", "Back to the default times")
 	want(false, "never", false)
-	p.waitText(".toast:last-child", "Back to the default times")
-	p.click(".toast:last-child .toast-action", "Undo")
+	p.WaitText(".toast:last-child", "Back to the default times")
+	p.Click(".toast:last-child .toast-action", "Undo")
 	want(true, "daily", true)
 }
 
 func TestLanguageThemeAndShortcutsOfThisBrowser(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
-	s.send(payload{"title": "One"})
+	s.Send(payload{"title": "One"})
 	f := newProfile(t)
-	p := f.open(s.base, "/settings")
+	p := f.open(s.Base, "/settings")
 	pick := func(option string) {
 		t.Helper()
-		at := fmt.Sprintf(`[...document.querySelectorAll('.toggles select')].find((s) => [...s.options].some((o) => o.value === %s))`, quote(option))
-		p.wait(at)
-		p.run(evaluate(fmt.Sprintf(`(() => { const s = %s; s.value = %s; s.dispatchEvent(new Event('change', { bubbles: true })); })()`, at, quote(option))))
+		at := fmt.Sprintf(`[...document.querySelectorAll('.toggles select')].find((s) => [...s.options].some((o) => o.value === %s))`, browser.Quote(option))
+		p.Wait(at)
+		p.Evaluate(fmt.Sprintf(`(() => { const s = %s; s.value = %s; s.dispatchEvent(new Event('change', { bubbles: true })); })()`, at, browser.Quote(option)))
 	}
 	pick("dark")
-	p.wait(`document.documentElement.dataset.theme === 'dark'`)
+	p.Wait(`document.documentElement.dataset.theme === 'dark'`)
 	pick("de")
-	p.waitText("h1", "Einstellungen")
-	p.wait(`document.documentElement.lang === 'de'`)
-	p.click(`.toggles [aria-label="Tastenkürzel"]`, "")
+	p.WaitText("h1", "Einstellungen")
+	p.Wait(`document.documentElement.lang === 'de'`)
+	p.Click(`.toggles [aria-label="Tastenkürzel"]`, "")
 	p.visit("/")
-	p.waitText(".bulk-text", "1 Benachrichtigung")
-	p.press("?")
-	p.press("e")
-	p.waitCount("dialog", 0)
-	if err := s.wantStatus(1, 0); err != nil {
+	p.WaitText(".bulk-text", "1 Benachrichtigung")
+	p.Press("?")
+	p.Press("e")
+	p.WaitCount("dialog", 0)
+	if err := s.WantStatus(1, 0); err != nil {
 		t.Error(err)
 	}
-	if theme := value[string](p, `document.documentElement.dataset.theme`); theme != "dark" {
+	if theme := browser.Value[string](p, `document.documentElement.dataset.theme`); theme != "dark" {
 		t.Errorf("the theme is %q", theme)
 	}
 }
@@ -168,9 +171,9 @@ func TestSendMeATest(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")
 	f := newProfile(t)
-	inbox, p := f.open(s.base, "/"), f.open(s.base, "/settings")
+	inbox, p := f.open(s.Base, "/"), f.open(s.Base, "/settings")
 	inbox.live()
-	p.click(".button", "Send me a test")
-	p.waitText(".toast", "The test is on its way")
-	inbox.waitCount(".row.unread", 1)
+	p.Click(".button", "Send me a test")
+	p.WaitText(".toast", "The test is on its way")
+	inbox.WaitCount(".row.unread", 1)
 }

@@ -1,23 +1,13 @@
 package page
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
 
-	cdppage "github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
+	"github.com/signalbox/signalbox/e2e/binary"
+	"github.com/signalbox/signalbox/e2e/browser"
 )
-
-// atEveryStart runs a script in every document of a tab, before its own.
-func (p *tab) atEveryStart(script string) {
-	p.t.Helper()
-	p.run(chromedp.ActionFunc(func(ctx context.Context) error {
-		_, err := cdppage.AddScriptToEvaluateOnNewDocument(script).Do(ctx)
-		return err
-	}))
-}
 
 func median(list []float64) float64 {
 	sorted := slices.Sorted(slices.Values(list))
@@ -30,29 +20,31 @@ func TestBigInbox(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills a large inbox")
 	}
-	s := serve(t, "")
-	s.fill(many)
+	s := start(t, binary.Options{Full: many})
 	p := s.open(t, "/settings")
-	p.atEveryStart(`new MutationObserver((_, observer) => {
+	p.AtEveryStart(`new MutationObserver((_, observer) => {
 		if (!document.querySelector('.row')) return;
 		window.firstRow = performance.now();
 		observer.disconnect();
 	}).observe(document, { childList: true, subtree: true });`)
 
-	best := 1e9
+	var took []float64
 	for range 8 {
 		p.visit("/")
-		p.wait(`window.firstRow`)
-		best = min(best, value[float64](p, `window.firstRow`))
+		p.Wait(`window.firstRow`)
+		took = append(took, browser.Value[float64](p, `window.firstRow`))
 	}
-	t.Logf("the first rows were there after %.0f ms", best)
-	if best > 300*slower {
+	// 300 ms are promised. The machine may have other things to do, and a defect that
+	// reads the whole inbox takes seconds.
+	best := slices.Min(took)
+	t.Logf("the first rows were there after %.0f ms, at best %.0f ms", median(took), best)
+	if best > 900 {
 		t.Errorf("the first rows took %.0f ms", best)
 	}
-	p.waitText(".bulk-text", "100,000 notifications")
+	p.WaitText(".bulk-text", "100,000 notifications")
 
 	t.Log("Scrolling draws what is in view, and loads what comes.")
-	frames := value[[]float64](p, `(async () => {
+	frames := browser.Value[[]float64](p, `(async () => {
 		const frame = () => new Promise((done) => requestAnimationFrame(done));
 		const scroller = document.querySelector('.scroller');
 		const times = [];
@@ -77,19 +69,37 @@ func TestBigInbox(t *testing.T) {
 
 	t.Log("What arrives does not move what one reads.")
 	before := p.titles()[20]
-	top := fmt.Sprintf(`[...document.querySelectorAll('.row')].find((e) => e.textContent.includes(%s))?.getBoundingClientRect().top`, quote(before))
-	was := value[float64](p, top)
-	s.send(payload{"title": "While scrolled"})
-	p.waitText(".arrived", "1 new notification")
-	if now := value[float64](p, top); now != was {
+	top := fmt.Sprintf(`[...document.querySelectorAll('.row')].find((e) => e.textContent.includes(%s))?.getBoundingClientRect().top`, browser.Quote(before))
+	was := browser.Value[float64](p, top)
+	s.Send(payload{"title": "While scrolled"})
+	p.WaitText(".arrived", "1 new notification")
+	if now := browser.Value[float64](p, top); now != was {
 		t.Errorf("the row moved from %v to %v", was, now)
 	}
-	p.click(".arrived", "")
-	p.waitText(".row", "While scrolled")
-	p.waitCount(".arrived", 0)
+	p.Click(".arrived", "")
+	p.WaitText(".row", "While scrolled")
+	p.WaitCount(".arrived", 0)
+
+	t.Log("A topic of it, to the very end.")
+	p.visit("/?topic=topic-0")
+	p.WaitText(".bulk-text", "5,000 matches")
+	drawn := browser.Value[int](p, `(async () => {
+		const scroller = document.querySelector('.scroller');
+		let most = 0;
+		while (!document.querySelector('.row:last-child')?.textContent.includes('Notification 0')) {
+			scroller.scrollTop = scroller.scrollHeight;
+			await new Promise((done) => requestAnimationFrame(done));
+			most = Math.max(most, document.querySelectorAll('*').length);
+		}
+		return most;
+	})()`)
+	t.Logf("the document had at most %d elements", drawn)
+	if drawn > 2000 {
+		t.Errorf("the document had %d elements", drawn)
+	}
 
 	t.Log("A search over everything.")
 	p.visit("/?q=Notification+99999&view=all")
-	p.waitText(".bulk-text", "1 match")
-	p.waitCount(".row", 1)
+	p.WaitText(".bulk-text", "1 match")
+	p.WaitCount(".row", 1)
 }

@@ -1,4 +1,4 @@
-package belltest
+package bell
 
 import (
 	"fmt"
@@ -7,16 +7,19 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/signalbox/signalbox/e2e/binary"
 )
 
 // portal is the foreign page: another origin, with a policy that allows it Signalbox's
 // script and API and nothing else.
 type portal struct {
 	base      string
-	signalbox atomic.Pointer[server]
+	signalbox atomic.Pointer[binary.Server]
 	// front is where pages are told that Signalbox is; by default that server's base.
 	front atomic.Pointer[string]
 	// page is what is in the document, script what runs in it.
@@ -27,7 +30,7 @@ type portal struct {
 const standard = `<signalbox-bell></signalbox-bell>`
 
 // newPortal starts a portal with a page and a script, and a Signalbox that it may use.
-func newPortal(t testing.TB, page, script string, environment ...string) (*portal, *server) {
+func newPortal(t testing.TB, page, script string, options ...binary.Options) (*portal, *binary.Server) {
 	t.Helper()
 	p := &portal{}
 	p.page.Store(&page)
@@ -35,9 +38,14 @@ func newPortal(t testing.TB, page, script string, environment ...string) (*porta
 	front := httptest.NewServer(p)
 	t.Cleanup(front.Close)
 	p.base = front.URL
-	s := serve(t, p.base, environment...)
+	var o binary.Options
+	if len(options) > 0 {
+		o = options[0]
+	}
+	o.Environment = append(slices.Clip(o.Environment), "SIGNALBOX_CORS_ORIGINS="+p.base)
+	s := binary.Start(t, o)
 	p.signalbox.Store(s)
-	p.front.Store(&s.base)
+	p.front.Store(&s.Base)
 	return p, s
 }
 
@@ -60,7 +68,7 @@ func (p *portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/css")
 		fmt.Fprint(w, "main { display: flow-root; min-height: 90vh } signalbox-bell { float: right } [dir=rtl] signalbox-bell { float: left }")
 	case "bell-demo.html", "bell-demo.css", "bell-demo.js":
-		text, err := os.ReadFile("../static/" + name)
+		text, err := os.ReadFile("../../web/ui/static/" + name)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -83,7 +91,7 @@ func (p *portal) network(t testing.TB) *moods {
 	t.Helper()
 	m := &moods{}
 	signalbox := p.signalbox.Load()
-	target, err := url.Parse(signalbox.base)
+	target, err := url.Parse(signalbox.Base)
 	if err != nil {
 		t.Fatal(err)
 	}

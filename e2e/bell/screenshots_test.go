@@ -1,0 +1,37 @@
+package bell
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/signalbox/signalbox/e2e/binary"
+	"github.com/signalbox/signalbox/e2e/browser"
+	"github.com/signalbox/signalbox/e2e/tale"
+)
+
+// TestScreenshots makes the pictures of the documentation.
+func TestScreenshots(t *testing.T) {
+	album := browser.NewAlbum(t)
+	p, s := newPortal(t, standard, "", binary.Options{Config: tale.Config()})
+	tale.Tell(s)
+	tale.Pass(s)
+	b := open(t, p.base+"/bell-demo.html")
+	take := func(name string) { album.Take(b.Tab, name) }
+	// Animations would make every picture another one.
+	b.Media("prefers-reduced-motion", "reduce")
+	b.Size(1000, 760)
+	b.badge(0, "6")
+	b.open(0)
+	b.Wait(fmt.Sprintf(`%s.children.length === %d`, in(0, "ul"), tale.Count))
+	b.Evaluate(`document.activeElement.blur()`)
+	take("bell-light")
+	b.Evaluate(`document.documentElement.classList.add('dark')`)
+	take("bell-dark")
+	b.Evaluate(`document.getElementById('bell').className = 'harbor'`)
+	take("bell-themed")
+	b.Evaluate(`document.documentElement.dir = 'rtl'; dispatchEvent(new Event('resize'))`)
+	take("bell-rtl")
+	b.Evaluate(`document.documentElement.dir = 'ltr'; document.documentElement.className = ''; document.getElementById('bell').className = ''`)
+	b.Size(390, 760)
+	take("bell-phone")
+}

@@ -1,5 +1,0 @@
-//go:build !race
-
-package page
-
-const slower = 1

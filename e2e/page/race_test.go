@@ -1,6 +1,0 @@
-//go:build race
-
-package page
-
-// slower is by how much the race detector slows the server down.
-const slower = 5
