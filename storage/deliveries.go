@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -150,8 +151,9 @@ WHERE request_id = $1 AND audience = $2 AND channel = $3 AND target = $4`, reque
 }
 
 // replaceDeliveries stores records as they are now. What was delivered stays so:
-// a second attempt, by a consumer whose lease ran out, may know less.
-func (s *Store) replaceDeliveries(ctx context.Context, tx *sql.Tx, records []signalbox.DeliveryRecord) error {
+// a second attempt, by a consumer whose lease ran out, may know less. It returns the
+// keys of the others.
+func (s *Store) replaceDeliveries(ctx context.Context, tx *sql.Tx, records []signalbox.DeliveryRecord) (map[signalbox.DeliveryKey]bool, error) {
 	// A statement may meet a key once.
 	latest := make(map[signalbox.DeliveryKey]signalbox.DeliveryRecord, len(records))
 	for _, r := range records {
@@ -172,12 +174,15 @@ func (s *Store) replaceDeliveries(ctx context.Context, tx *sql.Tx, records []sig
 	address = excluded.address, detail = excluded.detail, provider_id = excluded.provider_id, attempts = excluded.attempts,
 	next_attempt = excluded.next_attempt, updated = excluded.updated
 WHERE d.status <> 'delivered' RETURNING request_id, audience, channel, target`
+	replaced := make(map[signalbox.DeliveryKey]bool, len(rows))
 	for part := range slices.Chunk(rows, deliveryRows) {
-		if _, err := s.writeDeliveries(ctx, tx, query, part); err != nil {
-			return err
+		written, err := s.writeDeliveries(ctx, tx, query, part)
+		if err != nil {
+			return nil, err
 		}
+		maps.Copy(replaced, written)
 	}
-	return nil
+	return replaced, nil
 }
 
 // Settle implements [signalbox.DeliveryStore].
@@ -220,7 +225,8 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 		if err := s.bury(ctx, tx, letters); err != nil {
 			return err
 		}
-		if err := s.replaceDeliveries(ctx, tx, records); err != nil {
+		replaced, err := s.replaceDeliveries(ctx, tx, records)
+		if err != nil {
 			return err
 		}
 		if err := s.removeDeliveries(ctx, tx, split); err != nil {
@@ -233,6 +239,11 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 		if err := s.releaseThreads(ctx, tx, valid); err != nil {
 			return err
 		}
+		// A digest has carried the others along meanwhile: nothing of them waits.
+		held = slices.DeleteFunc(held, func(h signalbox.HeldDelivery) bool {
+			h.Target = printable(h.Target)
+			return !replaced[h.DeliveryKey]
+		})
 		if err := s.hold(ctx, tx, held); err != nil {
 			return err
 		}

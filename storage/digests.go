@@ -150,13 +150,19 @@ ON CONFLICT (audience, channel, due) DO NOTHING`, key.Audience, key.Channel, s.d
 	return signalbox.DigestLeads, nil
 }
 
+// ofDeadLetter is what a digest carries that has been given up. The identifier of its
+// letter ends with the digest's.
+const ofDeadLetter = "digest IN (SELECT substr(id, length(id) - 31) FROM dead_letters WHERE channel <> '')"
+
 // DeleteDigests forgets windows that ended before, and what was held for them, in
 // transactions of at most batch rows (1,000 if batch is not positive), and returns
-// how many rows they were. A delivery that is still under way then goes out alone.
+// how many rows they were. A delivery that is still under way then goes out alone. What
+// a dead letter would send again stays with it.
 func (s *Store) DeleteDigests(ctx context.Context, before time.Time, batch int) (deleted int, err error) {
+	const old = "due < $1 AND (digest IS NULL OR NOT " + ofDeadLetter + ")"
 	for _, statement := range []string{
-		`DELETE FROM held_deliveries WHERE due < $1 AND (request_id, audience, channel, target) IN
-(SELECT request_id, audience, channel, target FROM held_deliveries WHERE due < $1 LIMIT $2)`,
+		`DELETE FROM held_deliveries WHERE ` + old + ` AND (request_id, audience, channel, target) IN
+(SELECT request_id, audience, channel, target FROM held_deliveries WHERE ` + old + ` LIMIT $2)`,
 		`DELETE FROM digests WHERE (audience, channel, due) IN
 (SELECT audience, channel, due FROM digests WHERE due < $1 ORDER BY due LIMIT $2)`,
 	} {

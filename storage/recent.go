@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/storage/database"
@@ -72,9 +73,11 @@ func decodeRecentCursor(text string) (recentCursor, error) {
 		if len(place) == 0 {
 			continue
 		}
-		if _, isID := canonicalUUID(place[0]); !isID || len(place) > len(recentSources[i].key) || !storable(strings.Join(place, "")) {
+		id, isID := canonicalUUID(place[0])
+		if !isID || len(place) > len(recentSources[i].key) || !storable(strings.Join(place, "")) {
 			return nil, bad
 		}
+		place[0] = id
 	}
 	return c, nil
 }
@@ -250,6 +253,18 @@ func mergeRecent(parts []recentPart, places recentCursor, limit int) signalbox.D
 	if len(page.Deliveries) == limit {
 		reached = last
 	}
-	page.Next, page.Reached = places.encode(), timeOfStamp(reached)
+	page.Reached = timeOfStamp(reached)
+	places.below(uuidAt(page.Reached.Add(time.Millisecond)))
+	page.Next = places.encode()
 	return page
+}
+
+// below moves places down to where a page ended. A part of which the page had nothing
+// would begin with what came meanwhile, which belongs before that page.
+func (c recentCursor) below(id string) {
+	for i, place := range c {
+		if len(place) == 0 || place[0] > id {
+			c[i] = []string{id}
+		}
+	}
 }

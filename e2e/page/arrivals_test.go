@@ -2,7 +2,10 @@ package page
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/signalbox/signalbox/e2e/browser"
 	"github.com/signalbox/signalbox/e2e/patience"
@@ -57,6 +60,42 @@ func TestDesktopNotificationsOncePerUser(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestQuietHoursAreForTheBrowserToo(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	p := s.open(t, "/settings")
+	p.AtEveryStart(fakeNotifications)
+	p.visit("/settings")
+	p.Click(`.toggles [aria-label="Desktop notifications"]`, "")
+	p.live()
+	shown := func() []string {
+		return browser.Value[[]string](p, `shown.map((n) => n.title)`)
+	}
+	// By a clock on which it is noon now, so that the window ends neither soon nor at
+	// midnight.
+	now := time.Now().UTC()
+	zone := fmt.Sprintf("Etc/GMT%+d", now.Hour()-12)
+	quiet := func(from, to string) {
+		t.Helper()
+		s.Call(http.MethodPost, "/api/notifications/schedule", nil, fmt.Sprintf(`{"timeZone":%q,"quietHours":{"from":%q,"to":%q,"below":"high"}}`, zone, from, to), nil)
+		p.Wait(fmt.Sprintf(`[...document.querySelectorAll('input[type=time]')].some((e) => e.value === %q)`, from))
+	}
+	quiet("11:00", "15:00")
+	s.Send(payload{"title": "Silent", "severity": "normal"})
+	s.Send(payload{"title": "High", "severity": "high"})
+	p.Wait(`shown.length === 1`)
+	quiet("15:00", "14:00") // over midnight, all the day but for an hour
+	s.Send(payload{"title": "Silent, too", "severity": "low"})
+	s.Send(payload{"title": "Critical", "severity": "critical"})
+	p.Wait(`shown.length === 2`)
+	quiet("15:00", "11:00")
+	s.Send(payload{"title": "Heard", "severity": "low"})
+	p.Wait(`shown.length === 3`)
+	if got, want := shown(), []string{"High", "Critical", "Heard"}; !slices.Equal(got, want) {
+		t.Errorf("%q were shown, want %q", got, want)
+	}
 }
 
 func TestDesktopNotificationsLeadToTheirOwn(t *testing.T) {

@@ -314,3 +314,34 @@ func TestSnooze(t *testing.T) {
 	other.WaitCount(".row", 1)
 	other.WaitText(".row.unread", "Later")
 }
+
+func TestSnoozeUntilATimeOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Send(payload{"title": "Later"})
+	p := s.open(t, "/")
+	p.Click(`[aria-label="Snooze"]`, "")
+	p.Click("[role=menuitem]", "Pick a date and time")
+	p.WaitText("dialog h2", "Snooze until")
+
+	t.Log("What has passed is refused.")
+	p.Set(`document.querySelector('dialog input')`, "2020-01-01T08:00")
+	p.Click("dialog .primary", "Snooze")
+	p.Wait(`document.querySelector('dialog input').matches(':invalid')`)
+
+	until := browser.Value[string](p, `(() => { const d = new Date(Date.now() + 3 * 86400e3); d.setUTCSeconds(0, 0); window.until = d.getTime(); return new Date(d - d.getTimezoneOffset() * 60e3).toISOString().slice(0, 16); })()`)
+	p.Set(`document.querySelector('dialog input')`, until)
+	p.Click("dialog .primary", "Snooze")
+	p.WaitCount("dialog", 0)
+	p.WaitText("h2", "All caught up")
+	patience.Until(t, func() error {
+		var list struct {
+			Notifications []struct{ SnoozedUntil time.Time }
+		}
+		s.Call(http.MethodGet, "/api/notifications?snoozed=true", nil, "", &list)
+		if want := browser.Value[int64](p, `until`); len(list.Notifications) != 1 || list.Notifications[0].SnoozedUntil.UnixMilli() != want {
+			return fmt.Errorf("%+v is snoozed, not until %s", list.Notifications, time.UnixMilli(want))
+		}
+		return nil
+	})
+}

@@ -93,6 +93,7 @@ func TestServerLossAndReturn(t *testing.T) {
 	p.Press("j", "e")
 	p.WaitText(".toast-error", "cannot be reached")
 	p.WaitCount(".row.unread", 1)
+	p.WaitCount(".toast-action", 0) // there is nothing to undo
 
 	address, err := url.Parse(s.Base)
 	if err != nil {
@@ -122,6 +123,7 @@ func TestOfflineAndBack(t *testing.T) {
 	p.Press("j", "e")
 	p.WaitText(".toast-error", "cannot be reached")
 	p.WaitCount(".row.unread", 1)
+	p.WaitCount(".toast-action", 0) // there is nothing to undo
 	p.Click(".nav-link", "Saved")
 	p.WaitText(".pane h2", "The server cannot be reached")
 	s.Send(payload{"title": "Meanwhile"})

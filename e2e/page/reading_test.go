@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/signalbox/signalbox/e2e/binary"
 	"github.com/signalbox/signalbox/e2e/browser"
@@ -50,6 +51,24 @@ func TestEverythingThatWasSentIsShown(t *testing.T) {
 	other := s.open(t, browser.Value[string](p, `location.pathname + location.search`))
 	other.WaitText("#detail-title", "Deployed")
 	other.WaitText(".metadata", "9f3ac21")
+}
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Send(payload{"title": "Results", "description": "Of **main**:\n| suite | failed |\n|:--|--:|\n| unit | `0` |\n| e2e \\| ui | **3** | more |\n| short |\n\nA | B\n\n- a | b\n"})
+	p := s.open(t, "/")
+	p.WaitText(".row-preview", "Of main: suite | failed unit")
+	p.Click(".row-main", "Results")
+	p.WaitCount(".prose table", 1)
+	rows := browser.Value[[][]string](p, `[...document.querySelectorAll('.prose tr')].map((r) => [...r.cells].map((c) => c.innerHTML))`)
+	want := [][]string{{"suite", "failed"}, {"unit", "<code>0</code>"}, {"e2e | ui", "<strong>3</strong>"}, {"short", ""}}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("the table (-want +got):\n%s", diff)
+	}
+	p.WaitText(".prose p", "Of main:")
+	p.WaitText(".prose p", "A | B")
+	p.WaitText(".prose li", "a | b")
 }
 
 func TestSeveritiesDifferInShape(t *testing.T) {

@@ -177,3 +177,27 @@ func TestSendMeATest(t *testing.T) {
 	p.WaitText(".toast", "The test is on its way")
 	inbox.WaitCount(".row.unread", 1)
 }
+
+func TestUsersMakeTokensOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s, _, _ := adminServer(t)
+	p := newProfile(t).open(s.signedIn("jane"), "/settings")
+	p.WaitText(".empty", "There are no tokens")
+	p.WaitCount(`[aria-labelledby="tokens-title"] select`, 0)
+	p.Click(".card-head button", "New token")
+	p.WaitCount(`dialog input[type=radio]`, 2)
+	p.fill("Name", "cron")
+	p.Click("dialog .button", "Create")
+	secret := browser.Value[string](p, `new Promise((done) => { const look = () => { const field = document.querySelector('dialog .secret input'); if (field) done(field.value); else requestAnimationFrame(look); }; look(); })`)
+	p.Click("dialog .button", "I have it")
+	p.WaitText("tbody td", "user:default/jane")
+	s.Call(http.MethodGet, "/api/notifications/status", map[string]string{"Authorization": "Bearer " + secret}, "", nil)
+	p.Click("tbody button", "Revoke")
+	p.Click("dialog .danger", "Revoke")
+	p.WaitText("tbody .state", "Revoked")
+
+	t.Log("Guests make none.")
+	guest := serve(t, "").open(t, "/settings")
+	guest.WaitText("h2", "This browser")
+	guest.WaitCount("#tokens-title", 0)
+}

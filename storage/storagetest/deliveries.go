@@ -56,6 +56,8 @@ func Deliveries(t *testing.T, open func(*testing.T) Fixture) {
 		"threads under way at once":       concurrentThreads,
 		"digests":                         digests,
 		"digests claimed at once":         concurrentDigests,
+		"held again after its digest":     heldAfterDigest,
+		"digests of dead letters":         digestKept,
 		"all or nothing":                  settledWhole,
 		"trace is forgotten":              traceForgotten,
 		"texts that no database can hold": oddTexts,

@@ -190,3 +190,57 @@ func concurrentDigests(t *testing.T, f Fixture) {
 		equal(t, "part of "+key.RequestID, part, want)
 	}
 }
+
+// heldAfterDigest is what a consumer does whose clock is behind: it puts a delivery back
+// that a digest has carried along meanwhile. It is in no other digest.
+func heldAfterDigest(t *testing.T, f Fixture) {
+	due := start.Add(time.Hour)
+	leader, member := hold(t, f, notification(1, alice), "Mail", due), hold(t, f, notification(2, alice), "Mail", due)
+	if part, got := digestClaim(t, f.Store, leader, due); part != signalbox.DigestLeads || len(got) != 2 {
+		t.Fatal(part, got)
+	}
+	lead, carried := queuedDelivery(notification(1, alice), "Mail").DeliveryRecord, queuedDelivery(notification(2, alice), "Mail").DeliveryRecord
+	again := signalbox.Settlement{Record: carried, Held: &signalbox.HeldDelivery{DeliveryKey: member, Due: due, Payload: []byte("again")}}
+	lead.Status, carried.Status = signalbox.DeliveryDelivered, signalbox.DeliveryDelivered
+	end := signalbox.Settlement{Record: lead, Members: []signalbox.DeliveryRecord{carried}, Unhold: true}
+
+	settle(t, f, again) // while the digest is on its way
+	settle(t, f, end)
+	settle(t, f, again) // after it
+	equal(t, "member", delivery(t, f, member), carried)
+	part, _ := digestClaim(t, f.Other, member, due.Add(time.Hour))
+	equal(t, "part", part, signalbox.DigestGone)
+}
+
+// digestKept: a dead letter can be retried at any time, with all of its digest.
+func digestKept(t *testing.T, f Fixture) {
+	due := start.Add(time.Hour)
+	leader, member := hold(t, f, notification(1, alice), "Mail", due), hold(t, f, notification(2, alice), "Mail", due)
+	waiting := hold(t, f, notification(3, bob), "Mail", due)
+	if part, got := digestClaim(t, f.Store, leader, due); part != signalbox.DigestLeads || len(got) != 2 {
+		t.Fatal(part, got)
+	}
+	record := queuedDelivery(notification(1, alice), "Mail").DeliveryRecord
+	record.Status = signalbox.DeliveryFailed
+	letter := signalbox.DeadLetter{
+		ID: leader.RequestID + "/mail/" + leader.ID(), Topic: "deliveries.mail", Payload: []byte("{}"), Stage: "mail", Error: "refused",
+		RequestID: leader.RequestID, Delivery: leader, Created: start, Died: due,
+	}
+	settle(t, f, signalbox.Settlement{Record: record, DeadLetter: &letter})
+	sweep := func(want int) {
+		t.Helper()
+		if deleted, err := f.Store.DeleteDigests(t.Context(), due.Add(90*24*time.Hour), 1); err != nil || deleted != want {
+			t.Errorf("%d rows were deleted: %v", deleted, err)
+		}
+	}
+	sweep(2) // the window, and what waited for a message that never came
+	part, _ := digestClaim(t, f.Store, waiting, due)
+	equal(t, "what waited", part, signalbox.DigestGone)
+	if n, err := f.Store.Redrive(t.Context(), signalbox.DeadLetterFilter{}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	part, got := digestClaim(t, f.Other, leader, due.Add(91*24*time.Hour))
+	equal(t, "part", part, signalbox.DigestLeads)
+	equal(t, "requests", got, []string{leader.RequestID, member.RequestID})
+	sweep(2) // no letter has them any more
+}

@@ -143,3 +143,33 @@ func recentFarBack(t *testing.T, f Fixture) {
 		t.Errorf("%d pages", pages)
 	}
 }
+
+// recentMeanwhile reads on while deliveries come in: they belong before the pages that
+// were read, whichever table has them.
+func recentMeanwhile(t *testing.T, f Fixture) {
+	for i := range int64(4) {
+		commit(t, f.Store, notification(i, alice))
+	}
+	filters := []signalbox.DeliveryFilter{{}, {Origin: "ci"}, {Before: start.Add(time.Hour)}}
+	cursors := make([]string, len(filters))
+	for i, filter := range filters {
+		page, err := f.Store.RecentDeliveries(t.Context(), filter, "", 2)
+		if err != nil || len(page.Deliveries) != 2 {
+			t.Fatal(page, err)
+		}
+		cursors[i] = page.Next
+	}
+	for i := range int64(3) {
+		n := notification(100+i, []string{"", bob}[i%2])
+		commit(t, f.Store, n)
+		addDeliveries(t, f, sentOver(n, "Email", signalbox.DeliveryDelivered))
+	}
+	for i, filter := range filters {
+		rest, err := f.Other.RecentDeliveries(t.Context(), filter, cursors[i], 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, fmt.Sprintf("the rest of %+v", filter), rest.Deliveries,
+			[]signalbox.DeliveryRecord{inboxRecord(notification(1, alice)), inboxRecord(notification(0, alice))})
+	}
+}

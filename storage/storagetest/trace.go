@@ -26,6 +26,7 @@ func Trace(t *testing.T, open func(*testing.T) Fixture) {
 		"recent":               recentDeliveries,
 		"recent and chosen":    recentChosen,
 		"recent but far back":  recentFarBack,
+		"recent and growing":   recentMeanwhile,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

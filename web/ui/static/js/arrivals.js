@@ -8,6 +8,7 @@ import { root } from './kit/place.js';
 import { go, params } from './kit/router.js';
 import { address, readFilter } from './inbox/filter.js';
 import { onArrival } from './inbox/sync.js';
+import { heard } from './quiet.js';
 
 const atMost = 3;
 const quietFor = 3_000;
@@ -76,9 +77,11 @@ export function chime() {
 
 export function announceArrivals() {
   lead();
-  onArrival((notifications) => {
-    if (!speaks()) return;
+  onArrival(async (arrived) => {
     const { desktop, sound } = preferences.state;
+    if (!speaks() || (desktop !== 'on' && sound !== 'on')) return;
+    const notifications = await heard(arrived);
+    if (notifications.length === 0) return;
     if (sound === 'on') chime();
     if (desktop !== 'on' || !canNotify() || Notification.permission !== 'granted') return;
     if (document.hasFocus()) return;

@@ -75,7 +75,7 @@ function SignIn() {
     <${Icon} name="lock" size="32" />
     <h1>${t('signin.title')}</h1>
     <p>${t(login ? 'signin.text' : 'signin.elsewhere')}</p>
-    ${back && html`<a class="button primary" href=${back}>${t('signin')}</a>`}
+    ${back ? html`<a class="button primary" href=${back}>${t('signin')}</a>` : html`<button type="button" class="button" onClick=${() => location.reload()}>${t('retry')}</button>`}
   </main>`;
 }
 

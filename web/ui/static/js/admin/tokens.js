@@ -35,7 +35,8 @@ function Secret({ token, onClose }) {
   <//>`;
 }
 
-function New({ onMade, onClose }) {
+// Without admin, one's own are made, that may no more than read and change one's inbox.
+function New({ admin, onMade, onClose }) {
   const [form, setForm] = useState({ name: '', kind: 'inbox', admin: false, whom: '', days: '90' });
   const [failure, setFailure] = useState(null);
   const [busy, setBusy] = useState(false);
@@ -60,11 +61,11 @@ function New({ onMade, onClose }) {
     <form class="form" onSubmit=${submit}>
       <${Text} label=${t('admin.token.name')} value=${form.name} onText=${(name) => set({ name })} required maxlength="100" hint=${t('admin.token.name.text')} />
       <fieldset class="choices"><legend>${t('admin.token.may')}</legend>
-        ${kinds.map((kind) => html`<label class="check" key=${kind}><input type="radio" name="kind" value=${kind} checked=${form.kind === kind} onChange=${() => set({ kind, whom: '' })} /><span>${t(`admin.scope.${kind}`)}</span></label>`)}
-        <label class="check"><input type="checkbox" class="tick" checked=${form.admin} onChange=${(event) => set({ admin: event.currentTarget.checked })} /><span>${t('admin.scope.admin')}</span></label>
+        ${kinds.filter((kind) => admin || kind !== 'send').map((kind) => html`<label class="check" key=${kind}><input type="radio" name="kind" value=${kind} checked=${form.kind === kind} onChange=${() => set({ kind, whom: '' })} /><span>${t(`admin.scope.${kind}`)}</span></label>`)}
+        ${admin && html`<label class="check"><input type="checkbox" class="tick" checked=${form.admin} onChange=${(event) => set({ admin: event.currentTarget.checked })} /><span>${t('admin.scope.admin')}</span></label>`}
       </fieldset>
       ${sends ? html`<${Text} key="origin" label=${t('origin')} value=${form.whom} onText=${(whom) => set({ whom })} required hint=${t('admin.token.origin.text')} />`
-    : html`<${Text} key="user" label=${t('admin.token.user')} value=${form.whom} onText=${(whom) => set({ whom })} placeholder=${session.state.user ?? ''} hint=${t('admin.token.user.text')} />`}
+    : admin && html`<${Text} key="user" label=${t('admin.token.user')} value=${form.whom} onText=${(whom) => set({ whom })} placeholder=${session.state.user ?? ''} hint=${t('admin.token.user.text')} />`}
       <${Pick} label=${t('admin.token.works')} value=${form.days} options=${days.map((n) => [String(n), t('admin.days', { count: n })])} onPick=${(n) => set({ days: n })} />
       ${failure && html`<p class="error-text" role="alert">${failure.offline ? t('error.offline') : failure.message}</p>`}
       <div class="dialog-actions"><button type="button" class="button" onClick=${onClose}>${t('cancel')}</button>
@@ -73,9 +74,10 @@ function New({ onMade, onClose }) {
   <//>`;
 }
 
-export function Tokens() {
+/** Tokens lists everybody's, or with own those of who is signed in. */
+export function Tokens({ own = false }) {
   const { signIn } = useStore(session);
-  const [whose, setWhose] = useState('all');
+  const [whose, setWhose] = useState(own ? 'own' : 'all');
   const { answer, failure, again, set } = useLoad((signal) => get(api, { all: whose === 'all' || null }, signal), whose);
   const [open, setOpen] = useState(null);
   const revoke = async (token) => {
@@ -109,13 +111,13 @@ export function Tokens() {
       ${!guests && html`<button type="button" class="button primary" onClick=${() => setOpen({ creating: true })}>${t('admin.token.new')}</button>`}</div>
     <p class="hint">${t('admin.tokens.text')}</p>
     ${guests && html`<p class="note"><${Icon} name="lock" size="14" />${t('admin.tokens.guest')}</p>`}
-    <div class="fields"><${Pick} label=${t('admin.token.whose')} value=${whose} options=${[['all', t('admin.token.all')], ['own', t('admin.token.own')]]} onPick=${setWhose} /></div>
+    ${!own && html`<div class="fields"><${Pick} label=${t('admin.token.whose')} value=${whose} options=${[['all', t('admin.token.all')], ['own', t('admin.token.own')]]} onPick=${setWhose} /></div>`}
     ${!answer ? html`<${State} failure=${failure} again=${again} />`
     : answer.tokens.length === 0 ? html`<p class="hint empty">${t('admin.tokens.none')}</p>`
       : html`<${Table} label=${t('admin.tokens')} columns=${columns} rows=${answer.tokens} keyOf=${(k) => k.id} />`}
     ${answer?.nextCursor && html`<button type="button" class="button more" onClick=${more}>${t('admin.more')}</button>`}
   </section>
-  ${open?.creating && html`<${New} onClose=${() => setOpen(null)} onMade=${(token) => { setOpen({ made: token }); again(); }} />`}
+  ${open?.creating && html`<${New} admin=${!own} onClose=${() => setOpen(null)} onMade=${(token) => { setOpen({ made: token }); again(); }} />`}
   ${open?.made && html`<${Secret} token=${open.made} onClose=${() => setOpen(null)} />`}
   ${open?.revoking && html`<${Sure} title=${t('admin.token.sure', { name: open.revoking.name })} text=${t('admin.token.sure.text')} label=${t('admin.token.revoke')} onClose=${() => setOpen(null)} onSure=${() => revoke(open.revoking)} />`}`;
 }

@@ -74,20 +74,26 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
     }
     readCounts();
   };
-  if (!quiet) offerUndo(t(kinds[kind].text(value), { count: ids.length }), undo);
+  const withdraw = quiet ? () => {} : offerUndo(t(kinds[kind].text(value), { count: ids.length }), undo);
   try {
     await send(kind, ids, value);
   } catch (failure) {
+    withdraw();
     putBack(kind, before);
     failed(failure);
   }
   readCounts();
 }
 
+/** offerUndo says what was done, and returns how to take that word back. */
 function offerUndo(text, undo) {
   undos.push(undo);
   if (undos.length > 20) undos.shift();
-  toast({ text, action: { label: t('undo'), run: () => takeBack(undo) } });
+  const dismiss = toast({ text, action: { label: t('undo'), run: () => takeBack(undo) } });
+  return () => {
+    dismiss();
+    if (undos.includes(undo)) undos.splice(undos.indexOf(undo), 1);
+  };
 }
 
 async function takeBack(undo) {

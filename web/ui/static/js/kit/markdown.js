@@ -57,11 +57,37 @@ function blocks(lines, depth) {
       i = after;
       continue;
     }
+    const columns = tableColumns(lines, i);
+    if (columns) {
+      const from = i;
+      i += 2;
+      while (i < lines.length && lines[i].includes('|') && !starts(lines[i])) i += 1;
+      made.push(table(columns, lines.slice(from + 2, i).map(cells)));
+      continue;
+    }
     const from = i;
-    do i += 1; while (i < lines.length && lines[i].trim() && !starts(lines[i]));
+    do i += 1; while (i < lines.length && lines[i].trim() && !starts(lines[i]) && !tableColumns(lines, i));
     made.push(h('p', null, inline(lines.slice(from, i).map((one) => one.trim()).join('\n'))));
   }
   return made;
+}
+
+/** cells are those of one line of a table; a bar that is meant has a backslash. */
+const cells = (line) => line.trim().replace(/^\|/, '').replace(/(?<!\\)\|$/, '').split(/(?<!\\)\|/).map((cell) => cell.trim());
+
+const dashes = /^:?-+:?$/;
+
+/** tableColumns are the heads of a table that begins at a line, or null. */
+function tableColumns(lines, i) {
+  if (!lines[i].includes('|') || !lines[i + 1]?.includes('-')) return null;
+  const marks = cells(lines[i + 1]);
+  const heads = cells(lines[i]);
+  return marks.length === heads.length && marks.every((mark) => dashes.test(mark)) ? heads : null;
+}
+
+function table(columns, rows) {
+  const row = (kind, texts) => h('tr', null, columns.map((_, i) => h(kind, null, inline(texts[i] ?? ''))));
+  return h('div', { class: 'table-box', tabindex: 0 }, h('table', null, h('thead', null, row('th', columns)), h('tbody', null, rows.map((texts) => row('td', texts)))));
 }
 
 function readList(lines, from, depth) {
@@ -88,7 +114,7 @@ function readList(lines, from, depth) {
 
 // One alternative each: code, link or picture, address, strong, emphasis, struck.
 // None can match the same text in two ways, so that no input takes long.
-const spans = /(?<!`)(`+)(?!`)([^`]+)\1(?!`)|!?\[([^[\]\n]{0,500})\]\(([^()\s]{1,2048})(?:\s+"[^"\n]{0,200}")?\)|<?(https?:\/\/[^\s<>"'`]{1,2048})>?|(\*\*|__)(?=\S)([^\n]{1,1000}?\S)\6(?![\w])|(?<![\w*])([*_])(?=[^\s*_])([^\n*_]{1,1000}?)(?<!\s)\8(?![\w*])|~~(?=\S)([^\n~]{1,1000})~~/g;
+const spans = /(?<!`)(`+)(?!`)([^`]+)\1(?!`)|!?\[([^[\]\n]{0,500})\]\(([^()\s]{1,2048})(?:\s+"[^"\n]{0,200}")?\)|<?(https?:\/\/[^\s<>"'`]{1,2048})>?|(\*\*|__)(?=\S)([^\n]{0,1000}?\S)\6(?![\w])|(?<![\w*])([*_])(?=[^\s*_])([^\n*_]{1,1000}?)(?<!\s)\8(?![\w*])|~~(?=\S)([^\n~]{1,1000})~~/g;
 
 function inline(text, depth = 0) {
   const made = [];
@@ -124,5 +150,7 @@ export function plain(text, length = 200) {
     .replace(/!?\[([^[\]\n]{0,500})\]\([^()\s]*\)/g, '$1')
     .replace(/^\s{0,3}(?:#{1,6}\s+|>\s?|[-*+]\s+)/gm, '')
     .replace(/[*_~`]{1,3}(?=\S)|(?<=\S)[*_~`]{1,3}/g, (mark, at, all) => (/\w/.test(all[at - 1] ?? '') && /\w/.test(all[at + mark.length] ?? '') ? mark : ''))
+    .replace(/^[ \t]*\|?(?:[ :]*-[ :-]*\|)+[ :-]*$/gm, '')
+    .replace(/^[ \t]*\||\|[ \t]*$/gm, '')
     .replace(/\s+/g, ' ').trim().slice(0, length);
 }

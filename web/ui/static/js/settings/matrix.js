@@ -61,7 +61,7 @@ function Notes({ channels }) {
     ['source.refused', all.some((one) => one.locked && !one.enabled)],
     ['always', all.some((one) => one.mandatorySeverity && !one.locked)],
   ].filter(([, there]) => there);
-  return html`<ul class="matrix-notes">${notes.map(([name]) => html`<li key=${name}><${Icon} name="lock" size="12" /><span>${t(`${name}.text`)}</span></li>`)}</ul>`;
+  return notes.length > 0 && html`<ul class="matrix-notes">${notes.map(([name]) => html`<li key=${name}><${Icon} name="lock" size="12" /><span>${t(`${name}.text`)}</span></li>`)}</ul>`;
 }
 
 // More rows than these at once are a search, not a table.

@@ -4,9 +4,11 @@ import { html, useEffect, useState } from '../kit/html.js';
 import { Icon } from '../kit/icons.js';
 import { t } from '../kit/i18n.js';
 import { redraw } from '../kit/redraw.js';
+import { session } from '../kit/session.js';
 import { useStore } from '../kit/store.js';
 import { toast } from '../kit/toasts.js';
 import { bind } from '../keys.js';
+import { Tokens } from '../admin/tokens.js';
 import { settingsChanges } from '../inbox/sync.js';
 import { Browser } from './browser.js';
 import { Matrix } from './matrix.js';
@@ -31,6 +33,7 @@ function Test() {
 export function Page() {
   const { failure, channels } = useStore(switches);
   const changes = useStore(settingsChanges, (s) => s.count);
+  const { user, signIn } = useStore(session);
   useEffect(() => { read(); }, [changes]);
   useEffect(() => bind({ '/': () => document.getElementById('search')?.focus() }), []);
   return html`<main class="settings" id="main" tabindex="-1" aria-labelledby="settings-title"><div class="settings-content">
@@ -41,5 +44,6 @@ export function Page() {
     </section>
     <section class="card" aria-labelledby="schedule-title"><h2 id="schedule-title">${t('schedule.title')}</h2><p class="hint">${t('schedule.text')}</p><${Schedule} /></section>
     <section class="card" aria-labelledby="browser-title"><h2 id="browser-title">${t('browser.title')}</h2><p class="hint">${t('browser.text')}</p><${Browser} onLanguage=${redraw} /></section>
+    ${user && signIn !== 'guest' && html`<${Tokens} own />`}
   </div></main>`;
 }
