@@ -43,21 +43,29 @@ func (s *server) proxy(prefix string, deaf *atomic.Bool) string {
 
 func TestBelowAPathPrefix(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "")
-	s.Send(payload{"title": "Prefixed", "topic": "topic"})
-	p := newProfile(t).open(s.proxy("/tools/inbox/", new(atomic.Bool)), "/tools/inbox/")
-	p.WaitText(".row", "Prefixed")
-	p.live()
-	p.Click(".nav-link", "Settings")
-	p.WaitText(".matrix", "topic")
-	p.Wait(`location.pathname === '/tools/inbox/settings'`)
-	// A document may be deeper than the others.
-	p.visit("/tools/inbox/settings")
-	p.WaitText(".matrix", "topic")
-	p.Click(".nav-link", "Unread")
-	p.Wait(`location.pathname === '/tools/inbox/'`)
-	s.Send(payload{"title": "Live"})
-	p.WaitText(".row", "Live")
+	for name, test := range map[string]struct{ config, taken string }{
+		"that the proxy takes away": {"", "/tools/inbox/"},
+		"that the proxy leaves":     {"publicUrl: https://example.com/tools/inbox\nauth: {guest: {enabled: true}}", "/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, test.config)
+			s.Send(payload{"title": "Prefixed", "topic": "topic"})
+			p := newProfile(t).open(s.proxy(test.taken, new(atomic.Bool)), "/tools/inbox/")
+			p.WaitText(".row", "Prefixed")
+			p.live()
+			p.Click(".nav-link", "Settings")
+			p.WaitText(".matrix", "topic")
+			p.Wait(`location.pathname === '/tools/inbox/settings'`)
+			// A document may be deeper than the others.
+			p.visit("/tools/inbox/settings")
+			p.WaitText(".matrix", "topic")
+			p.Click(".nav-link", "Unread")
+			p.Wait(`location.pathname === '/tools/inbox/'`)
+			s.Send(payload{"title": "Live"})
+			p.WaitText(".row", "Live")
+		})
+	}
 }
 
 func TestWithoutASocketItAsks(t *testing.T) {
