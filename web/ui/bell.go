@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -40,22 +39,6 @@ func (p *Page) takeBell(name, kind string, content []byte) bool {
 // the routes allow.
 func (p *Page) findBell(at string) *asset {
 	return p.bell[strings.ToLower(strings.Trim(at, "/"))]
-}
-
-// slimmed drops the lines of a script that are nothing but a comment, and what the
-// others are indented by: no text in them begins with a space on a new line.
-func slimmed(script []byte) []byte {
-	var kept bytes.Buffer
-	inside := false
-	for line := range bytes.Lines(script) {
-		line = bytes.TrimLeft(line, " ")
-		inside = inside || bytes.HasPrefix(line, []byte("/**"))
-		if !inside && !bytes.HasPrefix(line, []byte("//")) {
-			kept.Write(line)
-		}
-		inside = inside && !bytes.HasSuffix(bytes.TrimSpace(line), []byte("*/"))
-	}
-	return kept.Bytes()
 }
 
 // share lets pages of all origins load the script, as a module and below a
