@@ -16,7 +16,7 @@ func TestFirstNotificationArrivesLive(t *testing.T) {
 	s := serve(t, "")
 	p := s.open(t, "/")
 	p.live()
-	p.WaitText("h2", "All caught up")
+	p.WaitText("h2", "No notifications yet")
 	s.Send(payload{"title": "The first one", "severity": "high"})
 	p.WaitText(".row.unread", "The first one")
 	p.Wait(`document.title.startsWith('(1) ')`)

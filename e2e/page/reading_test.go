@@ -177,7 +177,7 @@ func TestEveryEmptyViewSaysWhy(t *testing.T) {
 	s := serve(t, "")
 	p := s.open(t, "/")
 	for path, title := range map[string]string{
-		"/": "All caught up", "/?view=saved": "Nothing is saved", "/?view=snoozed": "Nothing is snoozed",
+		"/": "No notifications yet", "/?view=saved": "Nothing is saved", "/?view=snoozed": "Nothing is snoozed",
 		"/?view=all": "No notifications yet", "/?q=none": "Nothing matches",
 	} {
 		p.visit(path)
@@ -186,12 +186,21 @@ func TestEveryEmptyViewSaysWhy(t *testing.T) {
 	}
 	p.visit("/?q=none")
 	p.Click(".pane .button", "Clear filters")
-	p.WaitText(".pane h2", "All caught up")
+	p.WaitText(".pane h2", "No notifications yet")
 	p.visit("/settings")
 	p.WaitText("main", "Nothing was sent to you yet")
 	p.visit("/?id=01a5a8a4-0000-8000-8000-000000000000")
 	p.Expect("404")
 	p.WaitText(".detail-pane h2", "There is no such notification")
+
+	t.Log("Who has never got anything can try it out.")
+	p.visit("/")
+	p.live()
+	p.Click(".pane .button", "Send me a test")
+	p.WaitCount(".row.unread", 1)
+	p.Click(".bulk .quiet-button", "Mark all as read")
+	p.WaitText(".pane h2", "All caught up")
+	p.WaitCount(".pane .blank .button", 0)
 }
 
 func TestGermanForWhoReadsGerman(t *testing.T) {

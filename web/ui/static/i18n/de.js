@@ -217,7 +217,6 @@ export default {
   "language.browser": "Wie der Browser",
   "test": "Sende mir einen Test",
   "test.sent": "Der Test ist unterwegs",
-  "test.impossible": "Dieser Server kann keine Tests senden.",
   "help.next": "Nächste Benachrichtigung",
   "help.previous": "Vorige Benachrichtigung",
   "help.close": "Schließen oder Auswahl aufheben",

@@ -217,7 +217,6 @@ export default {
   "language.browser": "As the browser",
   "test": "Send me a test",
   "test.sent": "The test is on its way",
-  "test.impossible": "This server cannot send tests.",
   "help.next": "Next notification",
   "help.previous": "Previous notification",
   "help.close": "Close, or select none",

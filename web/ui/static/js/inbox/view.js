@@ -7,6 +7,7 @@ import { useStore } from '../kit/store.js';
 import { Virtual } from '../kit/virtual.js';
 import { bind } from '../keys.js';
 import { live } from '../live.js';
+import { SendTest } from '../sendtest.js';
 import { set, undoLast } from './actions.js';
 import { Bulk, ticked } from './bulk.js';
 import { counts } from './counts.js';
@@ -45,9 +46,13 @@ function Blank({ icon, title, text, children }) {
 }
 
 function Empty({ filter }) {
+  const { unread, read, snoozed } = useStore(counts);
   if (isNarrowed(filter)) {
     return html`<${Blank} icon="search" title=${t('empty.search')} text=${t('empty.search.text')}>
       <button type="button" class="button" onClick=${() => go(address(widened(filter)))}>${t('filters.clear')}</button><//>`;
+  }
+  if (['unread', 'all'].includes(filter.view) && unread === 0 && read === 0 && !snoozed) {
+    return html`<${Blank} icon="inbox" title=${t('empty.all')} text=${t('empty.all.text')}><${SendTest} /><//>`;
   }
   return html`<${Blank} icon=${filter.view === 'unread' ? 'check' : filter.view === 'saved' ? 'bookmark' : filter.view === 'snoozed' ? 'clock' : 'inbox'} title=${t(`empty.${filter.view}`)} text=${t(`empty.${filter.view}.text`)} />`;
 }

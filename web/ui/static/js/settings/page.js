@@ -1,34 +1,17 @@
 // The settings: what reaches one, where, when, and how this browser tells.
-import { post } from '../kit/api.js';
-import { html, useEffect, useState } from '../kit/html.js';
-import { Icon } from '../kit/icons.js';
+import { html, useEffect } from '../kit/html.js';
 import { t } from '../kit/i18n.js';
 import { redraw } from '../kit/redraw.js';
 import { session } from '../kit/session.js';
 import { useStore } from '../kit/store.js';
-import { toast } from '../kit/toasts.js';
 import { bind } from '../keys.js';
 import { Tokens } from '../admin/tokens.js';
 import { settingsChanges } from '../inbox/sync.js';
+import { SendTest } from '../sendtest.js';
 import { Browser } from './browser.js';
 import { Matrix } from './matrix.js';
 import { Schedule } from './schedule.js';
 import { read, switches } from './switches.js';
-
-function Test() {
-  const [there, setThere] = useState(true);
-  const send = async () => {
-    try {
-      await post('notifications/test', {});
-      toast({ text: t('test.sent') });
-    } catch (failure) {
-      // Not every server can do that.
-      if ([404, 405].includes(failure.status)) setThere(false);
-      toast({ text: [404, 405].includes(failure.status) ? t('test.impossible') : t('error.failed', { message: failure.message }), kind: 'error' });
-    }
-  };
-  return there && html`<button type="button" class="button" onClick=${send}><${Icon} name="bell" />${t('test')}</button>`;
-}
 
 export function Page() {
   const { failure, channels } = useStore(switches);
@@ -37,7 +20,7 @@ export function Page() {
   useEffect(() => { read(); }, [changes]);
   useEffect(() => bind({ '/': () => document.getElementById('search')?.focus() }), []);
   return html`<main class="settings" id="main" tabindex="-1" aria-labelledby="settings-title"><div class="settings-content">
-    <header class="settings-head"><h1 id="settings-title">${t('settings')}</h1><${Test} /></header>
+    <header class="settings-head"><h1 id="settings-title">${t('settings')}</h1><${SendTest} /></header>
     <section class="card" aria-labelledby="matrix-title"><h2 id="matrix-title">${t('matrix.title')}</h2><p class="hint">${t('matrix.text')}</p>
       ${failure && !channels ? html`<div class="blank"><h2>${t(failure.offline ? 'error.offline' : 'error.title')}</h2><p>${failure.offline ? t('error.offline.text') : failure.message}</p><button type="button" class="button" onClick=${() => read()}>${t('retry')}</button></div>`
     : channels ? html`<${Matrix} />` : html`<p class="hint" aria-busy="true">${t('loading')}</p>`}
