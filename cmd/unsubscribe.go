@@ -31,7 +31,7 @@ func (a *app) wireUnsubscribe() error {
 	var keys []unsubscribe.Key
 	switch {
 	case a.unsubscribeEndpoint() == "":
-		a.log.Warn("mails have no links to unsubscribe: set backend.baseUrl, or url below notifications.processors.email.unsubscribe, to where the world reaches this server; enabled: false there ends this warning")
+		a.log.Warn("mails have no links to unsubscribe: set publicUrl, or url below notifications.processors.email.unsubscribe, to where the world reaches this server; enabled: false there ends this warning")
 		return nil
 	case len(c.Unsubscribe.Keys) > 0:
 		keys = configuredKeys(c)

@@ -25,7 +25,7 @@ func TestWireUnsubscribe(t *testing.T) {
 		endpoint, log string
 		made          bool
 	}{
-		"nothing":  {func(*configs.Config) {}, "", "set backend.baseUrl", false},
+		"nothing":  {func(*configs.Config) {}, "", "set publicUrl", false},
 		"no email": {func(c *configs.Config) { c.Notifications.Email = nil }, "", "", false},
 		"disabled": {func(c *configs.Config) { c.Notifications.Email.Unsubscribe.Disabled = true }, "", "", false},
 		"disabled, all": {func(c *configs.Config) {
@@ -35,7 +35,7 @@ func TestWireUnsubscribe(t *testing.T) {
 		"both URLs": {func(c *configs.Config) {
 			c.Backend.BaseURL, c.Notifications.Email.Unsubscribe.URL = "https://s.example", "https://u.example/x"
 		}, "https://u.example/x", "a key of this server's own", true},
-		"keys, no URL": {func(c *configs.Config) { c.Notifications.Email.Unsubscribe.Keys = key }, "", "set backend.baseUrl", false},
+		"keys, no URL": {func(c *configs.Config) { c.Notifications.Email.Unsubscribe.Keys = key }, "", "set publicUrl", false},
 		"keys": {func(c *configs.Config) {
 			c.Backend.BaseURL, c.Notifications.Email.Unsubscribe.Keys = "https://s.example", key
 		}, "https://s.example" + path, "", false},

@@ -15,8 +15,8 @@
 //
 // A Backstage app-config.yaml can be given as it is. The keys that Signalbox
 // shares with Backstage are read from it, and what is Backstage's own is passed
-// over: the sections named in backstage.go, and unknown keys inside app,
-// backend and auth.
+// over: the sections named in backstage.go, and unknown keys inside those that
+// Backstage and its plugins fill with keys of their own, such as app and backend.
 //
 // # Secrets
 //

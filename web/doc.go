@@ -19,6 +19,7 @@
 //
 // # Imports
 //
-// It may import the root package, web/auth, Fiber and the Prometheus client.
-// The WebSocket handler is handed in.
+// It may import the root package, web/auth with the packages below it whose operations it
+// serves (apitoken, oidc), Fiber and the Prometheus client. The WebSocket handler and the
+// page are handed in.
 package web

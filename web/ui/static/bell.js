@@ -1045,7 +1045,7 @@ export class SignalboxBell extends HTMLElement {
     const mark = make('button', { type: 'button', class: 'mark', part: 'item-mark' });
     const hint = make('span', { class: 'sr' });
     const [title, text, origin] = [make('bdi'), make('bdi'), make('bdi')];
-    const time = make('time');
+    const time = make('time', { dir: 'auto' });
     const about = make('span', { class: 'text', part: 'item-text' }, text);
     main.append(
       make('span', { class: 'title', part: 'item-title' }, hint, title), about,
