@@ -79,6 +79,7 @@ func (a *app) greet(out io.Writer, address net.Addr) {
 
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nSignalbox %s is running.\n\n", Version())
+	fmt.Fprintf(&b, "  Inbox      %s://%s/\n", scheme(a.config.TLS, "http"), at)
 	fmt.Fprintf(&b, "  API        %s://%s/api/notifications\n", scheme(a.config.TLS, "http"), at)
 	fmt.Fprintf(&b, "  WebSocket  %s://%s/api/signals\n", scheme(a.config.TLS, "ws"), at)
 	fmt.Fprintf(&b, "  Database   %s\n", a.config.Database)
@@ -97,7 +98,7 @@ Send a first notification:
     -d '{"recipients":{"type":"entity","entityRef":%[3]q},"payload":{"title":"Hello, Signalbox"}}'
 `, at, shellQuote(a.senderTokenPath), a.firstRecipient(), scheme(a.config.TLS, "http"))
 		if a.config.Auth.Guest.Enabled {
-			fmt.Fprintf(&b, "\nAnd read it:\n\n  curl %s://%s/api/notifications\n", scheme(a.config.TLS, "http"), at)
+			fmt.Fprintf(&b, "\nAnd read it: in a browser at %[1]s://%[2]s/, or by\n\n  curl %[1]s://%[2]s/api/notifications\n", scheme(a.config.TLS, "http"), at)
 		}
 	}
 	fmt.Fprintln(&b)

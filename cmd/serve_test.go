@@ -36,6 +36,7 @@ func TestFirstRun(t *testing.T) {
 	server := serve(t)
 	greeting := server.stdout.String()
 	for _, want := range []string{
+		"Inbox      " + server.base + "/\n",
 		"API        " + server.base + "/api/notifications\n",
 		"WebSocket  ws" + strings.TrimPrefix(server.base, "http") + "/api/signals\n",
 		"Database   sqlite:signalbox-data/signalbox.db\n",

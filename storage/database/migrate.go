@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -24,11 +25,18 @@ func (db *DB) Migrate(ctx context.Context) (version int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("database: migrate: %w", err)
 	}
+	var took time.Duration
 	for _, result := range applied {
-		db.config.Logger.LogAttrs(ctx, slog.LevelInfo, "migrated",
+		took += result.Duration
+		db.config.Logger.LogAttrs(ctx, slog.LevelDebug, "migration",
 			slog.Int64("version", result.Source.Version), slog.Duration("took", result.Duration))
 	}
-	return provider.GetDBVersion(ctx)
+	version, err = provider.GetDBVersion(ctx)
+	if err == nil && len(applied) > 0 {
+		db.config.Logger.LogAttrs(ctx, slog.LevelInfo, "migrated",
+			slog.Int64("version", version), slog.Int("migrations", len(applied)), slog.Duration("took", took))
+	}
+	return version, err
 }
 
 // Pending reports whether the schema lacks migrations that this binary has.
