@@ -71,10 +71,14 @@ func ParseClockTime(text string) (ClockTime, error) {
 // String is the time as [ParseClockTime] reads it.
 func (c ClockTime) String() string { return fmt.Sprintf("%02d:%02d", int(c)/60, int(c)%60) }
 
+// zoneName is how the IANA database spells names. A machine's own files have more, and
+// each of them many spellings, such as Europe//Berlin.
+var zoneName = regexp.MustCompile(`^([A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*)*)?$`)
+
 // Problem says what is wrong with a schedule and where, in the names of the wire;
 // empty if nothing is.
 func (s Schedule) Problem() (where, what string) {
-	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" {
+	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" || !zoneName.MatchString(s.TimeZone) {
 		return "timeZone", "must be a time zone of the IANA database, as in Europe/Berlin"
 	}
 	switch s.Digest.Every {

@@ -170,8 +170,15 @@ func TestScheduleProblems(t *testing.T) {
 			t.Errorf("%s: %q %q", where, got, what)
 		}
 	}
-	if where, _ := (signalbox.Schedule{TimeZone: "Local"}).Problem(); where == "" {
-		t.Error("the machine's own zone is no answer")
+	for _, zone := range []string{"Local", "localtime", "Europe//Berlin", "Europe/./Berlin", "./UTC", "UTC\n", "posix/UTC", "right/UTC", "posixrules"} {
+		if where, _ := (signalbox.Schedule{TimeZone: zone}).Problem(); where != "timeZone" {
+			t.Errorf("%q is no name of a zone, but one of the machine's own files", zone)
+		}
+	}
+	for _, zone := range []string{"", "UTC", "Etc/GMT+5", "PST8PDT", "America/Port-au-Prince", "America/Argentina/ComodRivadavia", "GB-Eire"} {
+		if where, what := (signalbox.Schedule{TimeZone: zone}).Problem(); where != "" {
+			t.Errorf("%q: %s", zone, what)
+		}
 	}
 	for _, text := range []string{"", "7:30", "24:00", "07:60", "07:30:00", " 07:30", "07.30"} {
 		if _, err := signalbox.ParseClockTime(text); err == nil {

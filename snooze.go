@@ -24,7 +24,7 @@ type Wake struct {
 
 // Key identifies the message: one serves all snoozes of the user until that time.
 func (w Wake) Key() string {
-	return fmt.Sprintf("wake/%d/%s", w.Until.UnixMicro(), w.User)
+	return fmt.Sprintf("wake/%s/%d", w.User, w.Until.UnixMicro())
 }
 
 // Message is w on the queue, to come at its time.

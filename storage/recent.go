@@ -20,7 +20,7 @@ import (
 
 // recentReach is how many rows of a table one page looks at, so that a filter that
 // matches next to nothing does not read whole tables.
-const recentReach = 20_000
+const recentReach = 5_000
 
 // recentSource is a table that tells of deliveries.
 type recentSource struct {

@@ -99,6 +99,9 @@ func (s *Store) deleteRows(ctx context.Context, table string, found expired, bef
 		}
 		query := "DELETE FROM " + table + " WHERE " + anyUUID(s.db.Dialect, "id", "$1") + " AND revised < $2" //nolint:gosec // two constant names
 		if table == "broadcasts" {
+			if err := s.lockBroadcasts(ctx, tx, found.ids); err != nil {
+				return err
+			}
 			query += " AND NOT EXISTS (SELECT 1 FROM broadcast_flags AS f WHERE f.broadcast_id = broadcasts.id" +
 				" AND f.snoozed_until >= $2 AND f.snoozed_revision >= broadcasts.revision)"
 		}
@@ -111,6 +114,16 @@ func (s *Store) deleteRows(ctx context.Context, table string, found expired, bef
 		return err
 	})
 	return deleted, err
+}
+
+// lockBroadcasts waits for whoever is about to snooze one of these, so that what is
+// looked at next has the snooze. SQLite has one writer anyway.
+func (s *Store) lockBroadcasts(ctx context.Context, tx *sql.Tx, ids []string) error {
+	if s.db.Dialect == database.SQLite {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "SELECT FROM broadcasts WHERE "+anyUUID(s.db.Dialect, "id", "$1")+" ORDER BY id FOR UPDATE", listArg(s.db.Dialect, ids)) //nolint:gosec // constants
+	return wrap("lock", err)
 }
 
 // DeleteClaims deletes the idempotency claims made earlier than before, in

@@ -61,8 +61,24 @@ func (s *Store) Update(ctx context.Context, user string, filter signalbox.Filter
 	return updated, nil
 }
 
+// maxWakes bounds the times for which one user can have a message on the queue, and
+// the keys of those that came, so that nobody can fill it. At further times lists are
+// right as ever, but no signal tells.
+const maxWakes = 500
+
 // publishWake publishes a message for the end of snoozes, unless it is under way.
 func (s *Store) publishWake(ctx context.Context, tx *sql.Tx, w signalbox.Wake, now time.Time) error {
+	key := w.Key()
+	mine := key[:strings.LastIndexByte(key, '/')]
+	var wakes int
+	// '0' follows on '/'.
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM once_keys WHERE key > $1 AND key < $2 LIMIT $3) AS mine",
+		mine+"/", mine+"0", maxWakes).Scan(&wakes); err != nil {
+		return wrap("count wakes", err)
+	}
+	if wakes >= maxWakes {
+		return nil
+	}
 	messages, err := s.publishOnce(ctx, tx, []signalbox.OnceMessages{{Key: w.Key(), Messages: []signalbox.Message{w.Message(now)}}})
 	if err != nil || len(messages) == 0 {
 		return err

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -35,10 +36,25 @@ func (p prefix) ambiguous(routes []route) bool {
 
 // take takes the prefix off a request before anything else looks at its path.
 func (p prefix) take(header *fasthttp.RequestHeader) {
-	rest, ok := bytes.CutPrefix(header.RequestURI(), []byte(p))
+	uri := header.RequestURI()
+	begin := pathOf(uri)
+	rest, ok := bytes.CutPrefix(uri[begin:], []byte(p))
 	if ok && len(rest) > 0 && rest[0] == '/' {
-		header.SetRequestURIBytes(bytes.Clone(rest))
+		header.SetRequestURIBytes(slices.Concat(uri[:begin], rest))
 	}
+}
+
+// pathOf is where the path begins: proxies may put scheme and host before it.
+func pathOf(uri []byte) int {
+	scheme, rest, ok := bytes.Cut(uri, []byte("://"))
+	if !ok || bytes.IndexByte(scheme, '/') >= 0 {
+		return 0
+	}
+	end := bytes.IndexAny(rest, "/?")
+	if end < 0 || rest[end] != '/' {
+		return 0
+	}
+	return len(uri) - len(rest) + end
 }
 
 // complete leads who leaves out the slash at the end to the page: what the page refers
@@ -49,4 +65,9 @@ func (p prefix) complete(c *fiber.Ctx) error {
 		to += "?" + string(query)
 	}
 	return c.Redirect(to, fiber.StatusPermanentRedirect)
+}
+
+// pattern is the path as Fiber has it, to which some characters mean something.
+func (p prefix) pattern() string {
+	return strings.NewReplacer(`\`, `\\`, ":", `\:`, "*", `\*`, "+", `\+`).Replace(string(p))
 }

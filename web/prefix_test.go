@@ -1,6 +1,9 @@
 package web_test
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -54,6 +57,53 @@ func TestPathPrefixOfOurOwn(t *testing.T) {
 		h := start(t, below("https://tools.example.com"+own))
 		if got := h.get(userToken, "/api/notifications/status"); got.StatusCode != 200 {
 			t.Errorf("%s: %d %s", own, got.StatusCode, got.body)
+		}
+	}
+}
+
+// TestPathPrefixBehindHost: whoever passes requests on may name the host with the path.
+func TestPathPrefixBehindHost(t *testing.T) {
+	h := start(t, below("https://tools.example.com/tools"))
+	for target, status := range map[string]int{
+		"http://%s/healthz":                 200,
+		"http://%s/tools/healthz":           200,
+		"https://%s/tools/healthz?x=1":      200,
+		"http://%s/tools/tools/healthz":     404,
+		"http://%s/toolsmith/healthz":       404,
+		"http://%s?/tools/healthz":          404,
+		"/x?to=http://%s/tools/healthz":     404,
+		"http://%s/x/../tools/healthz":      404,
+		"/tools/http://%s/tools/healthz":    404,
+		"/tools/healthz?to=http://%s/":      200,
+		"http://%s/tools//healthz":          404,
+		"http://%s/tools/api/notifications": 401,
+	} {
+		conn, err := net.Dial("tcp", h.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = fmt.Fprintf(conn, "GET "+target+" HTTP/1.1\r\nHost: %[1]s\r\nConnection: close\r\n\r\n", h.address)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(target, err)
+		}
+		if response.Body.Close(); response.StatusCode != status {
+			t.Errorf("%s: %s", target, response.Status)
+		}
+		conn.Close()
+	}
+}
+
+// TestPathPrefixIsNoPattern: characters that mean something in routes do not here.
+func TestPathPrefixIsNoPattern(t *testing.T) {
+	for _, own := range []string{"/h:x", "/h*", "/h+", "/health:x?"} {
+		h := start(t, below("https://tools.example.com"+own))
+		h.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		own = strings.TrimSuffix(own, "?")
+		for path, status := range map[string]int{"/healthz": 200, own: 308, own + "/healthz": 200} {
+			if got := h.get("", path); got.StatusCode != status {
+				t.Errorf("%s below %s: %d", path, own, got.StatusCode)
+			}
 		}
 	}
 }

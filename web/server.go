@@ -380,7 +380,7 @@ func (s *Server) readHeaders(app *fiber.App) {
 		return limit(header)
 	}
 	if before != "" {
-		app.Get(string(before), before.complete)
+		app.Get(before.pattern(), before.complete)
 	}
 }
 

@@ -220,6 +220,10 @@ func (m *memory) redrive(id string) {
 	defer m.mu.Unlock()
 	letter := m.dead[id]
 	delete(m.dead, id)
+	if record, ok := m.records[letter.Delivery]; ok {
+		record.Status = signalbox.DeliveryQueued
+		m.records[letter.Delivery] = record
+	}
 	m.publish(letter.Topic, letter.Payload, 0)
 }
 

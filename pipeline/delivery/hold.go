@@ -51,7 +51,7 @@ func (a *attempt) wait(ctx context.Context) (*signalbox.Settlement, error) {
 	digests := c.digest != nil && m.Key.Target == ""
 	switch {
 	case m.Window.After(now):
-		return some(a.holdUntilDue(m.Window, m.Held)) // it came back early: clocks differ
+		return a.holdAgain(ctx, m.Window, m.Held) // it came back early: clocks differ
 	case m.Window.IsZero():
 		if at, rule := clock.Release(now, severity, digests); at.After(now) {
 			return some(a.holdUntilDue(at, rule))
@@ -59,7 +59,7 @@ func (a *attempt) wait(ctx context.Context) (*signalbox.Settlement, error) {
 		return nil, nil //nolint:nilnil // The attempt goes on.
 	}
 	if end := clock.QuietUntil(now, severity); !end.IsZero() {
-		return some(a.holdUntilDue(end, signalbox.RuleQuietHours))
+		return a.holdAgain(ctx, end, signalbox.RuleQuietHours)
 	}
 	if !digests {
 		return a.decideAgain(ctx)
@@ -78,25 +78,46 @@ func (a *attempt) wait(ctx context.Context) (*signalbox.Settlement, error) {
 			return some(a.holdUntilDue(at, rule))
 		}
 	case signalbox.DigestGone:
-		record, found, err := c.engine.store.Delivery(ctx, m.Key)
-		if err != nil {
-			return nil, fmt.Errorf("delivery: %w", err)
-		}
-		if found && (record.Status == signalbox.DeliveryDelivered || record.Status == signalbox.DeliverySuppressed) {
-			return &signalbox.Settlement{}, nil
+		if ended, err := a.ended(ctx); ended != nil || err != nil {
+			return ended, err
 		}
 	}
 	return a.decideAgain(ctx) // it goes alone
 }
 
-// holdUntilDue puts the message back until a time. Its age counts from then, unless
-// it has failed before.
+// holdAgain puts back what was held before. A digest that another process sent may have
+// carried it along meanwhile.
+func (a *attempt) holdAgain(ctx context.Context, until time.Time, rule signalbox.Rule) (*signalbox.Settlement, error) {
+	if a.consumer.digest != nil {
+		if ended, err := a.ended(ctx); ended != nil || err != nil {
+			return ended, err
+		}
+	}
+	return some(a.holdUntilDue(until, rule))
+}
+
+// ended returns the end of the message if its delivery has come to one without it.
+func (a *attempt) ended(ctx context.Context) (*signalbox.Settlement, error) {
+	record, found, err := a.consumer.engine.store.Delivery(ctx, a.message.Key)
+	if err != nil {
+		return nil, fmt.Errorf("delivery: %w", err)
+	}
+	if found && record.Status != signalbox.DeliveryQueued {
+		return &signalbox.Settlement{}, nil
+	}
+	return nil, nil //nolint:nilnil // The attempt goes on.
+}
+
+// holdUntilDue puts the message back until a time. Its age counts from then; of one that
+// has failed before it does not grow meanwhile.
 func (a *attempt) holdUntilDue(until time.Time, rule signalbox.Rule) (signalbox.Settlement, error) {
 	c, m := a.consumer, &a.message
 	until = until.UTC()
 	m.Window, m.Held = until, rule
 	if m.Tries.Attempt == 0 {
 		m.Since = until
+	} else {
+		m.Since = m.Since.Add(time.Until(until))
 	}
 	c.engine.metrics.postponed.WithLabelValues(c.name, reasonSchedule).Inc()
 	settlement, err := a.putBack(max(0, time.Until(until)), "")

@@ -317,6 +317,41 @@ func TestLateForDigest(t *testing.T) {
 	})
 }
 
+// What a digest carried along, or was to, does not wait for the end of quiet hours that
+// begin before its own message is looked at.
+func TestQuietHoursAfterDigest(t *testing.T) {
+	for status, answer := range map[signalbox.DeliveryStatus]error{
+		signalbox.DeliveryDelivered: nil,
+		signalbox.DeliveryFailed:    signalbox.Permanent(errors.New("no such mailbox")),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m, c, u := newMemory(), &fakeDigester{fakeChannel: fakeChannel{name: "Fake"}}, &users{schedule: daily}
+			c.actDigest = func(context.Context, channels.Digest) (channels.Sent, error) { return channels.Sent{}, answer }
+			engine := u.engine(t, m, c)
+			defer engine.Close()
+			until(t, "01 10:00:00")
+			m.plan(planned(t, "Fake", 1, jane), planned(t, "Fake", 2, jane))
+			next := func() {
+				t.Helper()
+				payload, lease, _, _ := m.lease(Topic("Fake"))
+				if err := engine.Consumers()[0].Handle(t.Context(), payload, lease); err != nil {
+					t.Fatal(err)
+				}
+			}
+			next()
+			next()
+			until(t, "02 08:00:00")
+			next()
+			same(t, "digests", len(c.summary()), 1)
+			same(t, "statuses", m.statuses(), map[signalbox.DeliveryStatus]int{status: 2})
+			u.set(func(u *users) { u.schedule.Quiet = &signalbox.QuietHours{From: 8 * 60, To: 9 * 60} })
+			next()
+			same(t, "statuses afterwards", m.statuses(), map[signalbox.DeliveryStatus]int{status: 2})
+			same(t, "messages", len(m.rows), 0)
+		})
+	}
+}
+
 func TestQuietHours(t *testing.T) {
 	night := signalbox.Schedule{TimeZone: "Europe/Berlin", Quiet: &signalbox.QuietHours{From: 22 * 60, To: 7 * 60, Below: signalbox.SeverityHigh}}
 	synctest.Test(t, func(t *testing.T) {
@@ -344,6 +379,42 @@ func TestQuietHours(t *testing.T) {
 		same(t, "statuses", m.statuses(), map[signalbox.DeliveryStatus]int{signalbox.DeliveryDelivered: 5, signalbox.DeliverySuppressed: 1})
 		nothingHeld(t, m)
 	})
+}
+
+// A night that is longer than deliveries are tried does not end what failed once before
+// it; what fails all the time ends with the time that it was tried.
+func TestQuietHoursLongerThanAge(t *testing.T) {
+	night := signalbox.Schedule{Quiet: &signalbox.QuietHours{From: 22 * 60, To: 7 * 60}}
+	for _, c := range []struct {
+		recovers bool
+		want     signalbox.DeliveryStatus
+		late     string
+	}{
+		{true, signalbox.DeliveryDelivered, "02 07:00:01"},
+		{false, signalbox.DeliveryQueued, "02 07:40:00"},
+		{false, signalbox.DeliveryFailed, "02 08:00:00"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m, u := newMemory(), &users{schedule: night}
+			ch := &fakeChannel{name: "Fake"}
+			ch.act = func(context.Context, channels.Delivery) (channels.Sent, error) {
+				if c.recovers && time.Now().Hour() < 12 {
+					return channels.Sent{}, nil
+				}
+				return channels.Sent{}, signalbox.RetryAfter(errors.New("down"), 5*time.Minute)
+			}
+			e, err := New(Deps{Store: m, Channels: []channels.Channel{ch}, Schedules: signalbox.NewSchedules(u, signalbox.Schedule{}), Explainer: u}, Config{Lease: testLease, MaxAge: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stop := m.consume(e)
+			defer stop()
+			until(t, "01 21:50:00")
+			m.plan(planned(t, "Fake", 1, jane))
+			until(t, c.late)
+			same(t, "statuses", m.statuses(), map[signalbox.DeliveryStatus]int{c.want: 1})
+		})
+	}
 }
 
 // An outage of the database that has the schedules loses nothing.

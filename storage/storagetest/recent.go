@@ -122,7 +122,7 @@ func recentFarBack(t *testing.T, f Fixture) {
 	wanted := sentOver(notification(0, alice), "Pager", signalbox.DeliveryFailed)
 	list := []signalbox.NewDelivery{wanted}
 	other := notification(1, bob)
-	for i := range 20_000 {
+	for i := range 5_000 {
 		one := sentOver(other, "Email", signalbox.DeliveryDelivered)
 		one.Target = fmt.Sprint(i)
 		list = append(list, one)

@@ -24,6 +24,7 @@ func Snoozes(t *testing.T, open func(t *testing.T) Fixture) {
 		{"what is snoozed stays unread", snoozeAndRead},
 		{"pages over what came back", snoozePages},
 		{"one message for a user and a time", snoozeMessages},
+		{"a bounded number of messages for a user", snoozeManyTimes},
 		{"no message, no snooze", snoozeUnpublished},
 		{"woken is what nobody touched", snoozeWoken},
 		{"times that are none", snoozeTimes},
@@ -305,6 +306,31 @@ func snoozeMessages(t *testing.T, f Fixture) {
 	}
 	equal(t, "as lists show them", woken, list(t, f.Store, alice, signalbox.Filter{}, signalbox.Page{Limit: 10, HasLimit: true}))
 	recount(t, f.Store, alice, bob)
+}
+
+// snoozeManyTimes: nobody can fill the queue, and what is snoozed comes back all the
+// same.
+func snoozeManyTimes(t *testing.T, f Fixture) {
+	n, other := notification(1, alice), notification(2, "user:default/alice2")
+	commit(t, f.Store, n, other)
+	const most = 500
+	for i := range most + 20 {
+		snooze(t, f, alice, byID(n), snoozeTime(f, 10+i))
+	}
+	if got := len(wakes(t, f)); got != most {
+		t.Errorf("%d messages, want %d", got, most)
+	}
+	snooze(t, f, other.User, byID(other), snoozeTime(f, 10))
+	if got := len(wakes(t, f)); got != most+1 {
+		t.Errorf("%d messages with that of another user, want %d", got, most+1)
+	}
+	if got := len(snoozed(t, f, alice)); got != 1 {
+		t.Errorf("%d are snoozed, want 1", got)
+	}
+	f.Clock.Advance(time.Duration(10+most+20) * time.Second)
+	if got := inbox(t, f.Store, alice); len(got) != 1 || got[0].Woken.IsZero() {
+		t.Errorf("the inbox is %+v", got)
+	}
 }
 
 func snoozeUnpublished(t *testing.T, f Fixture) {

@@ -217,7 +217,11 @@ func (s *Subscriber) read(ctx context.Context) (known bool, err error) {
 	case http.StatusOK:
 		timer := time.AfterFunc(s.config.Answer, end)
 		defer timer.Stop()
-		return true, s.passOn(ctx, response.Body)
+		passed, err := s.passOn(ctx, response.Body)
+		if passed == 0 && err == nil {
+			pause(ctx, minWait-time.Since(asked))
+		}
+		return true, err
 	case http.StatusAccepted:
 		// The body has nothing in it. It ends when there are events, or after a while.
 		wait := defaultWait
@@ -270,15 +274,15 @@ func (s *Subscriber) do(ctx context.Context, method, address, body string) (resp
 	return nil, nil, err
 }
 
-// passOn sends the signals of an answer. What is no signal is passed over: the bus has
-// it already off its list.
-func (s *Subscriber) passOn(ctx context.Context, body io.Reader) error {
+// passOn sends the signals of an answer, and returns how many events it had. What is no
+// signal is passed over: the bus has it already off its list.
+func (s *Subscriber) passOn(ctx context.Context, body io.Reader) (int, error) {
 	content, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
 	if err != nil {
-		return fmt.Errorf("read: %w", err)
+		return 0, fmt.Errorf("read: %w", err)
 	}
 	if len(content) > maxAnswer {
-		return fmt.Errorf("read: the answer has more than %d bytes", maxAnswer)
+		return 0, fmt.Errorf("read: the answer has more than %d bytes", maxAnswer)
 	}
 	var answer struct {
 		Events []struct {
@@ -287,7 +291,7 @@ func (s *Subscriber) passOn(ctx context.Context, body io.Reader) error {
 		} `json:"events"`
 	}
 	if err := json.Unmarshal(content, &answer); err != nil {
-		return fmt.Errorf("read: %w", err)
+		return 0, fmt.Errorf("read: %w", err)
 	}
 	for _, event := range answer.Events {
 		signal, err := signalbox.DecodeSignal(event.Payload)
@@ -300,7 +304,7 @@ func (s *Subscriber) passOn(ctx context.Context, body io.Reader) error {
 		}
 		s.config.Signaler.Signal(ctx, signal)
 	}
-	return nil
+	return len(answer.Events), nil
 }
 
 // refused says that a signal is not passed on, but not of every one: a plugin may

@@ -12,6 +12,7 @@ const filters = ['channel', 'status', 'origin', 'recipient'];
 const typingPause = 400;
 const every = 10_000;
 const pageSize = 50;
+const mostPages = 20;
 
 const readFilter = () => Object.fromEntries(filters.map((name) => [name, params().get(name) ?? '']));
 
@@ -53,7 +54,11 @@ export function Recent() {
   const { nextCursor: cursor, reached } = more ?? first.answer ?? {};
   const readMore = async () => {
     try {
-      const page = await get('notifications/admin/deliveries', { ...filter, limit: pageSize, cursor });
+      let page = { nextCursor: cursor };
+      // A page looks back only so far.
+      for (let i = 0; i < mostPages && page.nextCursor && !page.deliveries?.length; i += 1) {
+        page = await get('notifications/admin/deliveries', { ...filter, limit: pageSize, cursor: page.nextCursor });
+      }
       setMore((old) => ({ ...page, deliveries: [...(old?.deliveries ?? []), ...page.deliveries] }));
     } catch (failure) {
       failed(failure);
