@@ -17,6 +17,9 @@ func TestScreenshots(t *testing.T) {
 	tale.Pass(s)
 	b := open(t, p.base+"/bell-demo.html")
 	take := func(name string) { album.Take(b.Tab, name) }
+	choose := func(name, value string) {
+		b.Evaluate(fmt.Sprintf(`(() => { const s = document.forms[0].elements[%q]; s.value = %q; s.dispatchEvent(new Event('change', { bubbles: true })); })()`, name, value))
+	}
 	// Animations would make every picture another one.
 	b.Media("prefers-reduced-motion", "reduce")
 	b.Size(1000, 760)
@@ -24,12 +27,14 @@ func TestScreenshots(t *testing.T) {
 	b.open(0)
 	b.Wait(fmt.Sprintf(`%s.children.length === %d`, in(0, "ul"), tale.Count))
 	b.Evaluate(`document.activeElement.blur()`)
+	b.Evaluate(`document.querySelector('.place').textContent = 'https://signalbox.example.com/'; null`)
 	take("bell-light")
-	b.Evaluate(`document.documentElement.classList.add('dark')`)
+	choose("scheme", "dark")
 	take("bell-dark")
-	b.Evaluate(`document.getElementById('bell').className = 'harbor'`)
+	choose("colours", "harbor")
 	take("bell-themed")
-	b.Evaluate(`document.documentElement.className = ''; document.getElementById('bell').className = ''`)
+	choose("scheme", "")
+	choose("colours", "")
 	b.Size(390, 760)
 	take("bell-phone")
 }
