@@ -34,10 +34,12 @@ help: ## List the targets
 test: generate vet lint unit ## Run everything: generate, vet, lint, and all tests with the race detector
 
 # The tests in a browser come last, one package at a time: they take both processors.
+# How fast a large inbox is can only be told without the race detector.
 .PHONY: unit
 unit: $(WITH_POSTGRES) browser ## Run all tests with the race detector, on SQLite and on a private PostgreSQL
 	$(WITH_POSTGRES) -- $(GO) test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$($(GO) list $(PACKAGES) | grep -v '/e2e/page$$\|/e2e/bell$$')
 	$(if $(filter ./...,$(PACKAGES)),$(GO) test -race -p 1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./e2e/page ./e2e/bell)
+	$(if $(filter ./...,$(PACKAGES)),$(GO) test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) -run '^TestBigInbox$$' ./e2e/page)
 
 # The tests of the web page need a browser: the one named by CHROMIUM, or one that is
 # installed. Where there is none and apt may be used, it is installed.

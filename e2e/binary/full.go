@@ -52,7 +52,8 @@ func fill(t testing.TB, data string, n int) {
 			nth := from + i
 			created := first.Add(time.Duration(nth) * apart)
 			request := requestID(created, nth)
-			title, topic, description := pipeline(nth)
+			title, _, description := pipeline(nth)
+			topic := fmt.Sprintf("topic-%d", nth%100)
 			rows[i] = signalbox.Notification{
 				ID: signalbox.NotificationID(request, Reader), User: Reader, Origin: "local", Created: created, RequestID: request,
 				Payload: signalbox.Payload{Title: title, Topic: topic, Description: description, Severity: signalbox.SeverityNormal},

@@ -104,14 +104,34 @@ async function read(size, whenFailed, again = 2) {
     const { filter, rows: loaded, done } = list.state;
     const ids = new Set(answered.map((n) => n.id));
     const joint = loaded.length > refreshSize ? loaded.findLastIndex((n) => ids.has(n.id)) : -1;
-    let rows = answered.filter((n) => !touched.has(n.id));
-    let total = page.totalCount - (answered.length - rows.length);
+    const here = new Map(loaded.map((n) => [n.id, n]));
+    let rows = [];
+    let total = page.totalCount;
+    for (const n of answered) {
+      if (!touched.has(n.id)) {
+        rows.push(n);
+        continue;
+      }
+      const newer = here.get(n.id);
+      // Times on the wire are coarser than those that order the answer: what has not
+      // moved is where the answer has it.
+      const isPlaced = newer && revised(newer) === revised(n) && stays(filter, newer);
+      if (isPlaced) rows.push(newer);
+      if (!isPlaced || !matches(filter, newer)) total -= 1;
+    }
+    const drawn = new Set(rows.map((n) => n.id));
+    let above = null;
     for (const n of loaded) {
-      const isNewer = touched.has(n.id);
-      if (!isNewer && (ids.has(n.id) || !kept.has(n.id) || !stays(filter, n))) continue;
-      rows = placed(rows, n);
-      ids.add(n.id);
-      if (isNewer && matches(filter, n)) total += 1;
+      if (!drawn.has(n.id)) {
+        const isNewer = touched.has(n.id);
+        if (!isNewer && (ids.has(n.id) || !kept.has(n.id) || !stays(filter, n))) continue;
+        const isBelow = above && revised(above) === revised(n) && groupOf(filter, above) === groupOf(filter, n);
+        rows = isBelow ? placed(rows, n, rows.findIndex((m) => m.id === above.id) + 1) : placed(rows, n);
+        drawn.add(n.id);
+        ids.add(n.id);
+        if (isNewer && matches(filter, n)) total += 1;
+      }
+      above = n;
     }
     const goesOn = filter.group ? answered.length < page.totalCount : page.nextCursor;
     const beyond = goesOn && joint >= 0 ? loaded.slice(joint + 1).filter((n) => !ids.has(n.id)) : [];

@@ -189,9 +189,14 @@ function Arrived({ count, onShow }) {
   return below && html`<button type="button" class="arrived" onClick=${onShow}>${t('arrived', { count })}</button>`;
 }
 
+let focusing = '';
+
 /** focusRow puts the focus on a row, as soon as it is drawn. */
 function focusRow(id) {
+  focusing = id;
   requestAnimationFrame(() => requestAnimationFrame(() => {
+    // Who holds a key is further down by then: the focus makes a row the current one.
+    if (focusing !== id) return;
     document.querySelector(`[data-id="${CSS.escape(id ?? '')}"] .row-main`)?.focus({ preventScroll: true });
   }));
 }
