@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"github.com/signalbox/signalbox/e2e/patience"
 )
 
 // chromium is the one browser that all tests of a package share.
@@ -81,15 +83,24 @@ func NewProfile(t testing.TB) *Profile {
 	t.Helper()
 	// As a target of the browser itself, not of a tab.
 	browser := start(t)
-	ctx := cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser)
-	id, err := target.CreateBrowserContext().Do(ctx)
-	if err != nil {
+	f := &Profile{T: t, ctx: cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser)}
+	if err := f.try(func(ctx context.Context) (err error) {
+		f.id, err = target.CreateBrowserContext().Do(ctx)
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := target.DisposeBrowserContext(id).Do(ctx); err != nil {
+		if err := f.try(target.DisposeBrowserContext(f.id).Do); err != nil {
 			t.Errorf("closing the browser's profile: %v", err)
 		}
 	})
-	return &Profile{T: t, ctx: ctx, id: id}
+	return f
+}
+
+// try asks the browser for something, and waits no longer than anything else does.
+func (f *Profile) try(ask func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(f.ctx, patience.Limit)
+	defer cancel()
+	return ask(ctx)
 }

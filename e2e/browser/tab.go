@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -39,17 +40,8 @@ type Tab struct {
 func (f *Profile) Open() *Tab {
 	t := f.T
 	t.Helper()
-	id, err := target.CreateTarget("about:blank").WithBrowserContextID(f.id).WithNewWindow(true).Do(f.ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithTargetID(id))
-	p := &Tab{T: t, ctx: ctx, Close: func() {
-		if err := target.CloseTarget(id).Do(f.ctx); err != nil {
-			t.Errorf("closing a tab: %v", err)
-		}
-	}}
-	chromedp.ListenTarget(ctx, p.hear)
+	p := &Tab{T: t}
+	cancel := f.attach(p)
 	t.Cleanup(func() {
 		if dir := os.Getenv("PAGE_TEST_PICTURES"); dir != "" && t.Failed() {
 			name := strings.NewReplacer("/", "_", " ", "_").Replace(t.Name())
@@ -66,14 +58,53 @@ func (f *Profile) Open() *Tab {
 			}
 		}
 	})
-	// The first run attaches to the tab, for as long as its context lives.
-	if err := chromedp.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
 	p.Size(1440, 900)
 	// Every window believes that it is in front.
 	p.Run(emulation.SetFocusEmulationEnabled(true), log.Enable(), runtime.Enable(), emulation.SetLocaleOverride().WithLocale("en-GB"))
 	return p
+}
+
+// Attaching to a tab takes milliseconds; once in a long while the browser forgets about it.
+const (
+	attachLimit = patience.Limit / 3
+	attachTries = 3
+)
+
+// attach makes a tab of the browser, and returns how to let go of it.
+func (f *Profile) attach(p *Tab) context.CancelFunc {
+	t := f.T
+	t.Helper()
+	for try := 1; ; try++ {
+		var id target.ID
+		if err := f.try(func(ctx context.Context) (err error) {
+			id, err = target.CreateTarget("about:blank").WithBrowserContextID(f.id).WithNewWindow(true).Do(ctx)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithTargetID(id))
+		chromedp.ListenTarget(ctx, p.hear)
+		// The first run attaches, for as long as its context lives.
+		attached := make(chan error, 1)
+		go func() { attached <- chromedp.Run(ctx) }()
+		select {
+		case err := <-attached:
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.ctx, p.Close = ctx, func() {
+				if err := f.try(target.CloseTarget(id).Do); err != nil {
+					t.Errorf("closing a tab: %v", err)
+				}
+			}
+			return cancel
+		case <-time.After(attachLimit):
+			cancel()
+			if try == attachTries {
+				t.Fatal("the browser attaches to no tab")
+			}
+		}
+	}
 }
 
 // hear collects what a browser's console shows in red or yellow, breaches of the policy
