@@ -138,9 +138,18 @@ func TestSoundOnlyForWhoAskedForIt(t *testing.T) {
 		t.Errorf("there were %d tones although nobody asked for any", tones)
 	}
 
+	// A real click: without one, browsers allow no sound. What is above has to be there
+	// first, so that nothing moves.
+	const sound = `document.querySelector('.toggles [aria-label="Sound"]')`
+	flip := func(on bool) {
+		t.Helper()
+		p.Wait(`document.querySelector('[aria-labelledby="schedule-title"] select')`)
+		p.Wait(`!document.querySelector('[aria-labelledby="matrix-title"] [aria-busy]')`)
+		p.ClickAt(sound)
+		p.Wait(fmt.Sprintf(`%s.ariaChecked === '%t'`, sound, on))
+	}
 	t.Log("Who switches it on hears what it is like.")
-	// A real click: without one, browsers allow no sound.
-	p.ClickAt(`document.querySelector('.toggles [aria-label="Sound"]')`)
+	flip(true)
 	p.Wait(`tones === 2`)
 	p.visit("/")
 	p.live()
@@ -155,7 +164,7 @@ func TestSoundOnlyForWhoAskedForIt(t *testing.T) {
 		t.Errorf("there were %d tones", tones)
 	}
 	p.visit("/settings")
-	p.ClickAt(`document.querySelector('.toggles [aria-label="Sound"]')`)
+	flip(false)
 	p.live()
 	s.Send(payload{"title": "Silent again"})
 	p.Wait(`document.title.startsWith('(4) ')`)
