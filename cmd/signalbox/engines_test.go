@@ -41,27 +41,33 @@ const (
 	stormPages, stormPage = 3, 20
 )
 
-func startEngine(t *testing.T, url string, instances func() int, list ...channels.Channel) *engineUnderTest {
-	t.Helper()
-	db, err := database.Open(context.Background(), database.Config{URL: url})
+func startEngine(url string, instances func() int, list ...channels.Channel) (*engineUnderTest, error) {
+	e := &engineUnderTest{done: make(chan struct{})}
+	var err error
+	for {
+		// A connection may be cut off while it is being made. A process that
+		// cannot start for that is started again.
+		if e.db, err = database.Open(context.Background(), database.Config{URL: url}); !signalbox.IsTransient(err) {
+			break
+		}
+	}
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	e := &engineUnderTest{db: db, done: make(chan struct{})}
-	if e.queue, err = queue.New(db, queue.Config{Lease: stormLease, CloseTimeout: 500 * time.Millisecond, Poll: 300 * time.Millisecond, Resend: 100 * time.Millisecond}); err != nil {
-		t.Fatal(err)
+	if e.queue, err = queue.New(e.db, queue.Config{Lease: stormLease, CloseTimeout: 500 * time.Millisecond, Poll: 300 * time.Millisecond, Resend: 100 * time.Millisecond}); err != nil {
+		return nil, err
 	}
-	if e.store, err = storage.New(db, e.queue, storage.Config{}); err != nil {
-		t.Fatal(err)
+	if e.store, err = storage.New(e.db, e.queue, storage.Config{}); err != nil {
+		return nil, err
 	}
 	if e.engine, err = delivery.New(delivery.Deps{Store: e.store, Channels: list, Instances: instances}, delivery.Config{
 		Retry: retry.Policy{Min: 5 * time.Millisecond, Max: 100 * time.Millisecond}, Lease: stormLease, Timeout: stormLease / 2,
 		BreakerPause: 200 * time.Millisecond, Concurrency: 8, MaxAge: time.Hour,
 	}); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if e.router, err = message.NewRouter(message.RouterConfig{CloseTimeout: 2 * time.Second}, watermill.NopLogger{}); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for _, c := range e.engine.Consumers() {
 		for i := range c.Concurrency {
@@ -75,7 +81,7 @@ func startEngine(t *testing.T, url string, instances func() int, list ...channel
 		_ = e.router.Run(context.Background())
 	}()
 	<-e.router.Running()
-	return e
+	return e, nil
 }
 
 // crash cuts the database off, and then stops.
@@ -210,6 +216,19 @@ func planStorm(t *testing.T, store *storage.Store, n int, audience signalbox.Aud
 	}
 }
 
+// stormLeft puts dead letters back, and counts what is still to be done. Errors may
+// be transient: connections cut off earlier can still be in the pool.
+func stormLeft(db *database.DB, store *storage.Store) (messages, letters int, err error) {
+	if err = db.Reader.QueryRow("SELECT count(*) FROM queue_messages").Scan(&messages); err != nil {
+		return 0, 0, database.Classify(err)
+	}
+	if _, err = store.Redrive(context.Background(), signalbox.DeadLetterFilter{}); err != nil {
+		return 0, 0, err
+	}
+	letters, err = store.CountDeadLetters(context.Background())
+	return messages, letters, err
+}
+
 // TestStorm: several engines on one database, where channels fail in every way,
 // processes and connections die, and people put back what was given up. In the end
 // everything was delivered, and no record waits for a message that is gone.
@@ -235,7 +254,11 @@ func TestStorm(t *testing.T) {
 		instances := func() int { return 1 + rand.IntN(3) }
 		var engines []*engineUnderTest
 		for range count {
-			engines = append(engines, startEngine(t, url, instances, s))
+			e, err := startEngine(url, instances, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			engines = append(engines, e)
 		}
 		stop := make(chan struct{})
 		var wait sync.WaitGroup
@@ -264,7 +287,12 @@ func TestStorm(t *testing.T) {
 			}
 			i := rand.IntN(len(engines))
 			engines[i].crash()
-			engines[i] = startEngine(t, url, instances, s)
+			e, err := startEngine(url, instances, s)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			engines[i] = e
 		})
 		n := 0
 		for range rounds {
@@ -286,22 +314,15 @@ func TestStorm(t *testing.T) {
 		s.calm.Store(true)
 		begun := time.Now()
 		for {
-			var left int
-			if err := admin.Reader.QueryRow("SELECT count(*) FROM queue_messages").Scan(&left); err != nil {
+			left, letters, err := stormLeft(admin, store)
+			if err != nil && !signalbox.IsTransient(err) {
 				t.Fatal(err)
 			}
-			if _, err := store.Redrive(context.Background(), signalbox.DeadLetterFilter{}); err != nil {
-				t.Fatal(err)
-			}
-			letters, err := store.CountDeadLetters(context.Background())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if left == 0 && letters == 0 {
+			if err == nil && left == 0 && letters == 0 {
 				break
 			}
 			if time.Since(begun) > 60*time.Second {
-				t.Errorf("%d messages, %d dead letters left", left, letters)
+				t.Errorf("%d messages, %d dead letters left; %v", left, letters, err)
 				break
 			}
 			time.Sleep(200 * time.Millisecond)
