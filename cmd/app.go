@@ -62,8 +62,10 @@ type app struct {
 	// rules checks what is sent.
 	rules  signalbox.Validator
 	server *web.Server
-	// issuer signs tokens for Backstage; nil without one.
-	issuer *backstage.Issuer
+	// issuer signs tokens for Backstage, and discovery knows where its plugins are; nil
+	// without Backstage.
+	issuer    *backstage.Issuer
+	discovery *backstage.Discovery
 	// login signs users in to the page; nil without.
 	login *oidc.Login
 	// instances is how many instances were last seen.
@@ -100,7 +102,7 @@ func newApp(ctx context.Context, config configs.Config, e *extras, log *slog.Log
 	if a.hub, err = hub.New(hub.Config{Logger: log, Registerer: registry}); err != nil {
 		return a, err
 	}
-	if err := a.wireIssuer(); err != nil {
+	if err := a.wireBackstage(); err != nil {
 		return a, err
 	}
 	if err := a.wireDirectory(e, registry); err != nil {

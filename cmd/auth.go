@@ -4,19 +4,25 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/signalbox/signalbox"
-	"github.com/signalbox/signalbox/configs"
 	"github.com/signalbox/signalbox/web/auth"
 	"github.com/signalbox/signalbox/web/auth/apitoken"
 	"github.com/signalbox/signalbox/web/auth/backstage"
-	"github.com/signalbox/signalbox/web/events"
 )
 
-// wireIssuer makes what signs Signalbox's own tokens for Backstage, if there is one.
-// It comes before the directory, which calls the catalog with them.
-func (a *app) wireIssuer() (err error) {
-	if _, ok := a.config.Backstage(); !ok {
+// wireBackstage makes what signs Signalbox's own tokens for Backstage, and what knows
+// where its plugins are, if there is one. It comes before the directory, which calls the
+// catalog with them.
+func (a *app) wireBackstage() (err error) {
+	where, ok := a.config.Backstage()
+	if !ok {
 		return nil
+	}
+	config := backstage.DiscoveryConfig{BaseURL: where.BaseURL}
+	for _, e := range where.Endpoints {
+		config.Endpoints = append(config.Endpoints, backstage.Endpoint(e))
+	}
+	if a.discovery, err = backstage.NewDiscovery(config); err != nil {
+		return exitWith(exitUsage, fmt.Errorf("discovery.endpoints: %w", err))
 	}
 	a.issuer, err = backstage.NewIssuer(backstage.IssuerConfig{Store: a.store, Logger: a.log})
 	if err != nil {
@@ -61,15 +67,10 @@ func (a *app) authenticators() (auth.Chain, error) {
 
 // backstageAuthenticators know the tokens of a Backstage installation.
 func (a *app) backstageAuthenticators() (auth.Chain, error) {
-	where, ok := a.config.Backstage()
-	if !ok {
+	if a.discovery == nil {
 		return nil, nil
 	}
-	discovery, err := backstage.NewDiscovery(discoveryOf(where))
-	if err != nil {
-		return nil, exitWith(exitUsage, fmt.Errorf("discovery.endpoints: %w", err))
-	}
-	config := backstage.Config{Discovery: discovery, Directory: a.directory, Logger: a.log}
+	config := backstage.Config{Discovery: a.discovery, Directory: a.directory, Logger: a.log}
 	users, err := backstage.NewUserTokens(config)
 	if err != nil {
 		return nil, fmt.Errorf("tokens of Backstage's users: %w", err)
@@ -81,31 +82,6 @@ func (a *app) backstageAuthenticators() (auth.Chain, error) {
 	}
 	a.lifecycle.add("keys of plugins", func(context.Context) error { plugins.Close(); return nil })
 	return auth.Chain{plugins, users}, nil
-}
-
-// wireEvents takes the signals of Backstage's plugins from its events bus.
-func (a *app) wireEvents(senders *signalbox.SenderPolicy) error {
-	where, ok := a.config.Backstage()
-	if !ok || a.config.EventBus == configs.EventBusNever {
-		return nil
-	}
-	discovery, err := backstage.NewDiscovery(discoveryOf(where))
-	if err != nil {
-		return exitWith(exitUsage, fmt.Errorf("discovery.endpoints: %w", err))
-	}
-	subscriber, err := events.New(events.Config{
-		BaseURL:  discovery.Base("events"),
-		Token:    a.issuer.TokenSource("signals", "events"),
-		Signaler: a.hub,
-		Rights:   senders.Of(signalbox.ServicePrincipal{Name: "plugin:events"}),
-		Expected: a.config.EventBus == configs.EventBusAlways,
-		Logger:   a.log,
-	})
-	if err != nil {
-		return err
-	}
-	a.background = append(a.background, subscriber.Run)
-	return nil
 }
 
 // externalAuthenticators know the outside services of backend.auth.externalAccess
@@ -136,14 +112,6 @@ func (a *app) externalAuthenticators() (chain auth.Chain, err error) {
 		chain = append(chain, jwks)
 	}
 	return chain, nil
-}
-
-func discoveryOf(where configs.Backstage) backstage.DiscoveryConfig {
-	config := backstage.DiscoveryConfig{BaseURL: where.BaseURL}
-	for _, e := range where.Endpoints {
-		config.Endpoints = append(config.Endpoints, backstage.Endpoint(e))
-	}
-	return config
 }
 
 // pluginKeys returns the public keys of Signalbox's own tokens; nil without
