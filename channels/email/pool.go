@@ -78,13 +78,6 @@ func (p *pool) drop(s *session) {
 	}
 }
 
-// forfeit closes a connection of which nobody knows what was going on, and gives its
-// slot back.
-func (p *pool) forfeit(s *session) {
-	s.abort()
-	<-p.slots
-}
-
 // put gives a connection and its slot back.
 func (p *pool) put(s *session) {
 	defer func() { <-p.slots }()

@@ -94,14 +94,9 @@ func (t *smtpTransport) send(ctx context.Context, e envelope) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	finished := false
 	defer func() {
-		switch {
-		case s == nil: // the slot is given back
-		case finished:
+		if s != nil {
 			t.pool.put(s)
-		default: // a panic, which the caller makes an error
-			t.pool.forfeit(s)
 		}
 	}()
 	reply, err := s.transact(ctx, e)
@@ -109,13 +104,12 @@ func (t *smtpTransport) send(ctx context.Context, e envelope) (string, error) {
 		// The server had closed the connection, or was about to, and has seen
 		// nothing of this mail. The other idle ones are no younger.
 		t.pool.drop(s)
-		s = nil
+		s = nil // fresh gives the slot back if it fails
 		if s, err = t.pool.fresh(ctx); err != nil {
 			return "", err
 		}
 		reply, err = s.transact(ctx, e)
 	}
-	finished = true
 	return reply, classify(err, e.attempt)
 }
 
@@ -213,56 +207,58 @@ func explainTLS(err error) error {
 	return err
 }
 
-// transact hands one mail over.
+// transact hands one mail over, and finds out whether another can follow.
 func (s *session) transact(ctx context.Context, e envelope) (reply string, err error) {
+	// Until it has ended: nobody knows what a panic leaves on the connection.
+	s.broken = true
 	stop := context.AfterFunc(ctx, s.abort)
-	defer func() {
-		if !stop() {
-			s.broken = true
-		}
-	}()
-	at := stageMail
-	defer func() {
-		if err == nil {
-			s.taken++
-			return
-		}
-		s.broken, s.failedAt = true, at
+	defer stop()
+	reply, at, err := s.converse(e)
+	goesOn := err == nil
+	if err == nil {
+		s.taken++
+	} else {
+		s.failedAt = at
 		refused := asReply(at, err, s.config.Password)
 		err = withContext(ctx, refused)
 		var known *replyError
 		if errors.As(refused, &known) && known.code != 421 && at != stageData {
 			// The connection is as good as it was, for the next mail.
 			s.extend()
-			s.broken = s.client.Reset() != nil
+			goesOn = s.client.Reset() == nil
 		}
-	}()
+	}
+	s.broken = !stop() || !goesOn
+	return reply, err
+}
+
+// converse says what there is to say for one mail. The stage is the one that it came
+// to.
+func (s *session) converse(e envelope) (reply string, at stage, err error) {
 	s.extend()
 	if err := s.client.Mail("<" + e.from + ">"); err != nil {
-		return "", err
+		return "", stageMail, err
 	}
-	at = stageRcpt
 	s.extend()
 	if err := s.client.Rcpt("<" + e.to + ">"); err != nil {
-		return "", err
+		return "", stageRcpt, err
 	}
-	at = stageData
 	s.extend()
 	writer, err := s.client.Data()
 	if err != nil {
-		return "", err
+		return "", stageData, err
 	}
 	if _, err := writer.Write(e.message); err != nil {
-		return "", fmt.Errorf("write: %w", err)
+		return "", stageData, fmt.Errorf("write: %w", err)
 	}
 	s.extend()
 	if err := writer.Close(); err != nil {
-		return "", err
+		return "", stageData, err
 	}
 	if answered, ok := writer.(interface{ ServerResponse() string }); ok {
 		reply = cleanReply(250, answered.ServerResponse(), s.config.Password)
 	}
-	return reply, nil
+	return reply, stageData, nil
 }
 
 // stale reports whether a mail failed because the pooled connection was over: it
