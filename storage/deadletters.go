@@ -88,17 +88,16 @@ func (p letterPlace) cursor() string {
 }
 
 func placeOfCursor(cursor string) (letterPlace, error) {
-	bad := signalbox.Errorf(signalbox.CodeInput, "invalid cursor")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	parts := strings.SplitN(string(raw), ".", 3)
 	if err != nil || len(parts) != 3 || parts[0] != letterCursorVersion || !storable(parts[2]) {
-		return letterPlace{}, bad
+		return letterPlace{}, errCursor()
 	}
 	micros, err := strconv.ParseInt(parts[1], 10, 64)
 	died := time.UnixMicro(micros).UTC()
 	// Databases know fewer years than there are microseconds.
 	if err != nil || died.Year() < 1 || died.Year() > 9999 {
-		return letterPlace{}, bad
+		return letterPlace{}, errCursor()
 	}
 	return letterPlace{died, parts[2]}, nil
 }

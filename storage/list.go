@@ -81,7 +81,7 @@ func orderOf(page signalbox.Page) ([]signalbox.Order, error) {
 			return nil, signalbox.Errorf(signalbox.CodeInput, "a cursor goes only with the default order and without an offset")
 		}
 		if _, ok := canonicalUUID(page.After.ID); !ok || page.After.Arrived.IsZero() {
-			return nil, signalbox.Errorf(signalbox.CodeInput, "invalid cursor")
+			return nil, errCursor()
 		}
 	}
 	if len(page.Order) == 0 {

@@ -3,8 +3,6 @@ package storage
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -51,23 +49,13 @@ func rowAsDelivery(audience string) string {
 // goes on, or a part of it, or nothing for the beginning.
 type recentCursor [][]string
 
-func (c recentCursor) encode() string {
-	text, _ := json.Marshal(c) // strings always encode
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
 func decodeRecentCursor(text string) (recentCursor, error) {
 	c := make(recentCursor, len(recentSources))
 	if text == "" {
 		return c, nil
 	}
-	bad := signalbox.Errorf(signalbox.CodeInput, "The cursor is not one of this list")
-	plain, err := base64.RawURLEncoding.DecodeString(text)
-	if err == nil {
-		err = json.Unmarshal(plain, &c)
-	}
-	if err != nil || len(c) != len(recentSources) {
-		return nil, bad
+	if err := decodeCursor(text, &c); err != nil || len(c) != len(recentSources) {
+		return nil, errCursor()
 	}
 	for i, place := range c {
 		if len(place) == 0 {
@@ -75,7 +63,7 @@ func decodeRecentCursor(text string) (recentCursor, error) {
 		}
 		id, isID := canonicalUUID(place[0])
 		if !isID || len(place) > len(recentSources[i].key) || !storable(strings.Join(place, "")) {
-			return nil, bad
+			return nil, errCursor()
 		}
 		place[0] = id
 	}
@@ -118,10 +106,7 @@ func (s *Store) recent(ctx context.Context, source recentSource, f signalbox.Del
 		return part, nil
 	}
 	q := &statement{dialect: s.db.Dialect}
-	within := "1 = 1"
-	if len(behind) > 0 {
-		within = source.compare(q, "<", behind)
-	}
+	within := source.behind(q, behind)
 	chosen := source.chosen(q, f)
 	if chosen != "" {
 		floor, err := s.recentFloor(ctx, source, behind)
@@ -132,9 +117,8 @@ func (s *Store) recent(ctx context.Context, source recentSource, f signalbox.Del
 			within += " AND " + source.compare(q, ">=", floor)
 		}
 	}
-	order := strings.Join(source.key, " DESC, ") + " DESC"
 	list, err := s.scanDeliveries(s.read.query(ctx, "SELECT "+source.columns+" FROM "+source.table+
-		" WHERE "+within+chosen+" ORDER BY "+order+" LIMIT "+q.arg(limit+1), q.args...))
+		" WHERE "+within+chosen+source.order()+" LIMIT "+q.arg(limit+1), q.args...))
 	if err != nil {
 		return part, err
 	}
@@ -154,22 +138,30 @@ func (s *Store) recent(ctx context.Context, source recentSource, f signalbox.Del
 // recentFloor is the last key that a page looks at, or nil if it comes to the end.
 func (s *Store) recentFloor(ctx context.Context, source recentSource, behind []string) ([]string, error) {
 	q := &statement{dialect: s.db.Dialect}
-	within := "1 = 1"
-	if len(behind) > 0 {
-		within = source.compare(q, "<", behind)
-	}
 	floor := make([]string, len(source.key))
 	into := make([]any, len(floor))
 	for i := range floor {
 		into[i] = &floor[i]
 	}
-	order := strings.Join(source.key, " DESC, ") + " DESC"
 	err := s.db.Reader.QueryRowContext(ctx, "SELECT "+strings.Join(source.key, ", ")+" FROM "+source.table+
-		" WHERE "+within+" ORDER BY "+order+" LIMIT 1 OFFSET "+q.arg(recentReach-1), q.args...).Scan(into...)
+		" WHERE "+source.behind(q, behind)+source.order()+" LIMIT 1 OFFSET "+q.arg(recentReach-1), q.args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	return floor, err
+}
+
+// order is from the newest to the oldest.
+func (r recentSource) order() string {
+	return " ORDER BY " + strings.Join(r.key, " DESC, ") + " DESC"
+}
+
+// behind is what comes after a place in that order; all without a place.
+func (r recentSource) behind(q *statement, place []string) string {
+	if len(place) == 0 {
+		return "1 = 1"
+	}
+	return r.compare(q, "<", place)
 }
 
 // compare compares the key with a place, which may be a part of a key.
@@ -255,7 +247,7 @@ func mergeRecent(parts []recentPart, places recentCursor, limit int) signalbox.D
 	}
 	page.Reached = timeOfStamp(reached)
 	places.below(uuidAt(page.Reached.Add(time.Millisecond)))
-	page.Next = places.encode()
+	page.Next = encodeCursor(places)
 	return page
 }
 

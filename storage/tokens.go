@@ -113,7 +113,7 @@ func (s *Store) Tokens(ctx context.Context, filter signalbox.TokenFilter, cursor
 	if cursor != "" {
 		id, ok := canonicalUUID(cursor)
 		if !ok {
-			return page, signalbox.Errorf(signalbox.CodeInput, "the cursor is not one of a list of tokens")
+			return page, errCursor()
 		}
 		before = id
 	}

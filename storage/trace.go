@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -26,22 +25,14 @@ type traceCursor struct {
 	Row      string                 `json:"r,omitempty"`
 }
 
-func (c traceCursor) encode() string {
-	text, _ := json.Marshal(c) // strings always encode
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
 func decodeTraceCursor(text string) (c traceCursor, err error) {
 	if text == "" {
 		return c, nil
 	}
-	plain, err := base64.RawURLEncoding.DecodeString(text)
-	if err == nil {
-		err = json.Unmarshal(plain, &c)
-	}
+	err = decodeCursor(text, &c)
 	_, isID := canonicalUUID(c.Row)
 	if err != nil || c.Row != "" && !isID || c.Delivery != nil && !storable(string(c.Delivery.Audience)+c.Delivery.Channel+c.Delivery.Target) {
-		return c, signalbox.Errorf(signalbox.CodeInput, "The cursor is not one of this list")
+		return c, errCursor()
 	}
 	return c, nil
 }
@@ -99,9 +90,9 @@ func (s *Store) requestTrace(ctx context.Context, id string, from traceCursor, l
 		trace.Deliveries = trace.Deliveries[:limit]
 		last := trace.Deliveries[limit-1]
 		if isDerived(last) {
-			trace.Next = traceCursor{Row: last.NotificationID}.encode()
+			trace.Next = encodeCursor(traceCursor{Row: last.NotificationID})
 		} else {
-			trace.Next = traceCursor{Delivery: &last.DeliveryKey}.encode()
+			trace.Next = encodeCursor(traceCursor{Delivery: &last.DeliveryKey})
 		}
 	}
 	if !known && len(trace.Deliveries) > 0 {
