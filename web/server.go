@@ -348,7 +348,11 @@ func (s *Server) newApp() (*fiber.App, error) {
 		// By default Fiber believes X-Forwarded-* headers of everybody.
 		EnableTrustedProxyCheck: true,
 	})
-	s.readHeaders(app)
+	before := s.prefix()
+	s.readHeaders(app, before)
+	if before != "" {
+		app.Get(before.pattern(), before.complete)
+	}
 	app.Use(func(c *fiber.Ctx) error {
 		s.setTransportHeaders(c)
 		return c.Next()
@@ -365,22 +369,19 @@ func (s *Server) newApp() (*fiber.App, error) {
 // readHeaders takes the prefix of a proxy off paths, and gives the routes with a limit
 // of their own for bodies that limit. Both have to be known before routing, the limit
 // even before the body is read.
-func (s *Server) readHeaders(app *fiber.App) {
+func (s *Server) readHeaders(app *fiber.App, before prefix) {
 	limits := map[string]int{}
 	for _, r := range s.routes {
 		if r.maxBody > s.config.MaxBody {
 			limits[r.path] = r.maxBody
 		}
 	}
-	limit, before := bodyLimiter(limits), s.prefix()
+	limit := bodyLimiter(limits)
 	app.Server().HeaderReceived = func(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		if before != "" {
 			before.take(header)
 		}
 		return limit(header)
-	}
-	if before != "" {
-		app.Get(before.pattern(), before.complete)
 	}
 }
 
