@@ -6,7 +6,8 @@ import { go, href, params } from '../kit/router.js';
 import { Time } from '../kit/time.js';
 import { channelName } from '../inbox/trace.js';
 import { Status, deliveryKey, outcome } from './outcome.js';
-import { Facts, State, Table, Text, failed, useLoad } from './parts.js';
+import { More, usePages } from './pages.js';
+import { Facts, State, Table, Text } from './parts.js';
 import { Recent } from './recent.js';
 
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
@@ -34,25 +35,18 @@ function Requested({ request }) {
 }
 
 function Found({ id }) {
-  const { answer, failure, again, set } = useLoad((signal) => read(id, '', signal), id);
+  const pages = usePages((cursor, signal) => read(id, cursor, signal), { name: 'deliveries', keyOf: deliveryKey, key: id });
+  const { answer, failure, again, rows } = pages;
   if (failure?.status === 404) {
     return html`<div class="blank"><h2>${t('admin.delivery.nothing')}</h2><p>${t('admin.delivery.nothing.text')}</p><button type="button" class="button" onClick=${again}>${t('retry')}</button></div>`;
   }
-  if (!answer) return html`<${State} failure=${failure} again=${again} />`;
-  const more = async () => {
-    try {
-      const page = await read(id, answer.nextCursor);
-      set({ ...answer, deliveries: [...answer.deliveries, ...page.deliveries], nextCursor: page.nextCursor });
-    } catch (error) {
-      failed(error);
-    }
-  };
+  if (!answer) return html`<${State} ...${pages} />`;
   return html`<div class="found">
     ${answer.request && html`<${Requested} request=${answer.request} />`}
     ${answer.summary?.length > 0 && html`<h3>${t('admin.delivery.summary')}</h3><${Table} label=${t('admin.delivery.summary')} columns=${summaryColumns()} rows=${answer.summary} keyOf=${(c) => `${c.channel} ${c.status} ${c.rule}`} />`}
     <h3>${t('admin.delivery.each')}</h3>
-    ${answer.deliveries.length ? html`<${Table} label=${t('admin.delivery.each')} columns=${columns()} rows=${answer.deliveries} keyOf=${deliveryKey} />` : html`<p class="hint empty">${t('admin.delivery.none')}</p>`}
-    ${answer.nextCursor && html`<button type="button" class="button more" onClick=${more}>${t('admin.more')}</button>`}
+    ${rows.length > 0 ? html`<${Table} label=${t('admin.delivery.each')} columns=${columns()} rows=${rows} keyOf=${deliveryKey} />` : html`<p class="hint empty">${t('admin.delivery.none')}</p>`}
+    <${More} pages=${pages} />
   </div>`;
 }
 

@@ -1,21 +1,21 @@
 // Dead letters: what was given up, until somebody retries or drops it.
 import { get, post } from '../kit/api.js';
 import { Dialog } from '../kit/dialog.js';
-import { html, useEffect, useRef, useState } from '../kit/html.js';
+import { html, useEffect, useState } from '../kit/html.js';
 import { t } from '../kit/i18n.js';
-import { follow, go, href, params } from '../kit/router.js';
+import { follow, href } from '../kit/router.js';
 import { Time, clock } from '../kit/time.js';
 import { toast } from '../kit/toasts.js';
+import { readFilter, useTyped } from './filter.js';
+import { More, usePages } from './pages.js';
 import { Facts, State, Sure, Table, Text, Tick, failed, useLoad } from './parts.js';
 
 const api = 'notifications/admin/dead-letters';
 const filters = ['stage', 'origin', 'request'];
-const typingPause = 400;
 const every = 15_000;
 // One request takes so many at most.
 const mostIDs = 200;
 
-const readFilter = () => Object.fromEntries(filters.map((name) => [name, params().get(name) ?? '']));
 const given = (filter) => Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
 
 const whom = (d) => d.target || (d.audience === '*' ? t('admin.everyone') : d.audience);
@@ -47,34 +47,24 @@ function Letter({ id, onClose, onRetry, onDrop }) {
 }
 
 function Filter({ filter }) {
-  const timer = useRef(0);
-  const [typed, setTyped] = useState(filter);
-  const type = (name) => (value) => {
-    const next = { ...typed, [name]: value };
-    setTyped(next);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => go(href('admin/dead-letters', Object.fromEntries(filters.map((one) => [one, next[one].trim()]))), { replace: true }), typingPause);
-  };
-  useEffect(() => () => clearTimeout(timer.current), []);
+  const [typed, set] = useTyped('admin/dead-letters', filter);
   return html`<div class="fields filter-fields" role="search" aria-label=${t('filters')}>
-    <${Text} label=${t('admin.letter.stage')} value=${typed.stage} onText=${type('stage')} />
-    <${Text} label=${t('origin')} value=${typed.origin} onText=${type('origin')} />
-    <${Text} label=${t('admin.letter.requestID')} value=${typed.request} onText=${type('request')} />
+    <${Text} label=${t('admin.letter.stage')} value=${typed.stage} onText=${set('stage')} />
+    <${Text} label=${t('origin')} value=${typed.origin} onText=${set('origin')} />
+    <${Text} label=${t('admin.letter.requestID')} value=${typed.request} onText=${set('request')} />
   </div>`;
 }
 
 export function Letters() {
-  const filter = readFilter();
+  const filter = readFilter(filters);
   const key = JSON.stringify(filter);
-  const [more, setMore] = useState(null);
   const [ticked, setTicked] = useState(new Set());
   const [shown, setShown] = useState(null);
   const [asking, setAsking] = useState(null);
-  const first = useLoad((signal) => get(api, filter, signal), key, more ? 0 : every);
-  useEffect(() => { setMore(null); setTicked(new Set()); }, [key]);
+  const pages = usePages((cursor, signal) => get(api, { ...filter, cursor }, signal), { name: 'deadLetters', keyOf: ({ id }) => id, key, every });
+  useEffect(() => setTicked(new Set()), [key]);
 
-  const rows = [...(first.answer?.deadLetters ?? []), ...(more?.deadLetters ?? [])].filter((one, i, all) => all.findIndex((other) => other.id === one.id) === i);
-  const next = more ? more.nextCursor : first.answer?.nextCursor;
+  const { answer, rows, last } = pages;
   const picked = rows.filter(({ id }) => ticked.has(id)).map(({ id }) => id).slice(0, mostIDs);
   const narrowed = Object.keys(given(filter)).length > 0;
 
@@ -82,24 +72,15 @@ export function Letters() {
     try {
       const { count } = await post(`${api}/${verb}`, selection);
       toast({ text: count ? t(verb === 'retry' ? 'admin.done.retried' : 'admin.done.dropped', { count }) : t('admin.done.none') });
-      setMore(null);
       setTicked(new Set());
     } catch (failure) {
       failed(failure);
     }
-    first.again();
+    pages.again();
   };
   const some = (ids) => ({ ids });
   const all = () => ({ all: true, ...given(filter) });
   const drop = (selection, count) => setAsking({ verb: 'drop', selection, count });
-  const readMore = async () => {
-    try {
-      const page = await get(api, { ...filter, cursor: next });
-      setMore((old) => ({ deadLetters: [...(old?.deadLetters ?? []), ...page.deadLetters], nextCursor: page.nextCursor }));
-    } catch (failure) {
-      failed(failure);
-    }
-  };
   const tick = (id, on) => setTicked((old) => {
     const set = new Set(old);
     if (on) set.add(id);
@@ -119,17 +100,17 @@ export function Letters() {
     ? html`<span class="bar-text">${t('selected', { count: picked.length })}</span>
       <button type="button" class="button" onClick=${() => take('retry', some(picked))}>${t('admin.retry')}</button>
       <button type="button" class="button danger-text" onClick=${() => drop(some(picked), picked.length)}>${t('admin.drop')}</button>`
-    : html`<span class="bar-text hint">${t('admin.letters.count', { count: rows.length })}${next ? '+' : ''}</span>
+    : html`<span class="bar-text hint">${t('admin.letters.count', { count: rows.length })}${last?.nextCursor ? '+' : ''}</span>
       <button type="button" class="button" onClick=${() => setAsking({ verb: 'retry', selection: all() })}>${t(narrowed ? 'admin.retry.matching' : 'admin.retry.all')}</button>
       <button type="button" class="button danger-text" onClick=${() => drop(all())}>${t(narrowed ? 'admin.drop.matching' : 'admin.drop.all')}</button>`;
   return html`<section class="card" aria-labelledby="letters-title"><h2 id="letters-title">${t('admin.letters')}</h2><p class="hint">${t('admin.letters.text')}</p>
     <${Filter} filter=${filter} />
-    ${!first.answer ? html`<${State} failure=${first.failure} again=${first.again} />`
+    ${!answer ? html`<${State} ...${pages} />`
     : rows.length === 0 ? html`<div class="blank"><h2>${t(narrowed ? 'admin.letters.nothing' : 'admin.letters.none')}</h2><p>${t(narrowed ? 'admin.letters.nothing.text' : 'admin.letters.none.text')}</p></div>`
       : html`<div class="action-bar">
         <${Tick} label=${t('select.loaded')} on=${picked.length === rows.length} some=${picked.length > 0} onTick=${(on) => setTicked(new Set(on ? rows.map(({ id }) => id) : []))} />${bar}</div>
         <${Table} label=${t('admin.letters')} columns=${columns} rows=${rows} keyOf=${(d) => d.id} />
-        ${next && html`<button type="button" class="button more" onClick=${readMore}>${t('admin.more')}</button>`}`}
+        <${More} pages=${pages} />`}
   </section>
   ${shown && html`<${Letter} key=${shown} id=${shown} onClose=${() => setShown(null)} onRetry=${() => take('retry', some([shown]))} onDrop=${() => drop(some([shown]), 1)} />`}
   ${asking && html`<${Sure} title=${asking.count ? t('admin.drop.sure', { count: asking.count }) : t(`admin.${asking.verb}.sureAll`)} text=${t(`admin.${asking.verb}.text`)} label=${t(`admin.${asking.verb}`)}

@@ -3,9 +3,7 @@ import { html } from '../kit/html.js';
 import { Icon } from '../kit/icons.js';
 import { t } from '../kit/i18n.js';
 import { clock } from '../kit/time.js';
-import { channelName } from '../inbox/trace.js';
-
-const icons = { delivered: 'check', queued: 'clock', suppressed: 'close', failed: 'offline' };
+import { channelName, icons } from '../inbox/trace.js';
 
 export const statuses = Object.keys(icons);
 

@@ -26,7 +26,7 @@ export function useLoad(load, key = '', every = 0) {
       clearInterval(timer);
     };
   }, [key, turn]);
-  return { ...state, again: () => setTurn((n) => n + 1), set: (answer) => setState({ answer, failure: null }) };
+  return { ...state, again: () => setTurn((n) => n + 1) };
 }
 
 /** State stands for what is not there: yet, or because something failed. */

@@ -8,7 +8,8 @@ import { session } from '../kit/session.js';
 import { useStore } from '../kit/store.js';
 import { Time, short } from '../kit/time.js';
 import { toast } from '../kit/toasts.js';
-import { Pick, State, Sure, Table, Text, failed, useLoad } from './parts.js';
+import { More, usePages } from './pages.js';
+import { Pick, State, Sure, Table, Text, failed } from './parts.js';
 
 const api = 'notifications/tokens';
 const kinds = ['inbox', 'read', 'send'];
@@ -78,7 +79,8 @@ function New({ admin, onMade, onClose }) {
 export function Tokens({ own = false }) {
   const { signIn } = useStore(session);
   const [whose, setWhose] = useState(own ? 'own' : 'all');
-  const { answer, failure, again, set } = useLoad((signal) => get(api, { all: whose === 'all' || null }, signal), whose);
+  const pages = usePages((cursor, signal) => get(api, { all: whose === 'all' || null, cursor }, signal), { name: 'tokens', keyOf: ({ id }) => id, key: whose });
+  const { answer, rows, again } = pages;
   const [open, setOpen] = useState(null);
   const revoke = async (token) => {
     try {
@@ -88,14 +90,6 @@ export function Tokens({ own = false }) {
       failed(error);
     }
     again();
-  };
-  const more = async () => {
-    try {
-      const page = await get(api, { all: whose === 'all' || null, cursor: answer.nextCursor });
-      set({ tokens: [...answer.tokens, ...page.tokens], nextCursor: page.nextCursor });
-    } catch (error) {
-      failed(error);
-    }
   };
   const columns = [
     { label: t('admin.token.name'), className: 'main-cell', cell: (k) => html`<strong><bdi>${k.name}</bdi></strong><div class="hint"><bdi>${k.user ?? k.origin}</bdi></div>` },
@@ -112,10 +106,10 @@ export function Tokens({ own = false }) {
     <p class="hint">${t('admin.tokens.text')}</p>
     ${guests && html`<p class="note"><${Icon} name="lock" size="14" />${t('admin.tokens.guest')}</p>`}
     ${!own && html`<div class="fields"><${Pick} label=${t('admin.token.whose')} value=${whose} options=${[['all', t('admin.token.all')], ['own', t('admin.token.own')]]} onPick=${setWhose} /></div>`}
-    ${!answer ? html`<${State} failure=${failure} again=${again} />`
-    : answer.tokens.length === 0 ? html`<p class="hint empty">${t('admin.tokens.none')}</p>`
-      : html`<${Table} label=${t('admin.tokens')} columns=${columns} rows=${answer.tokens} keyOf=${(k) => k.id} />`}
-    ${answer?.nextCursor && html`<button type="button" class="button more" onClick=${more}>${t('admin.more')}</button>`}
+    ${!answer ? html`<${State} ...${pages} />`
+    : rows.length === 0 ? html`<p class="hint empty">${t('admin.tokens.none')}</p>`
+      : html`<${Table} label=${t('admin.tokens')} columns=${columns} rows=${rows} keyOf=${(k) => k.id} />`}
+    <${More} pages=${pages} />
   </section>
   ${open?.creating && html`<${New} admin=${!own} onClose=${() => setOpen(null)} onMade=${(token) => { setOpen({ made: token }); again(); }} />`}
   ${open?.made && html`<${Secret} token=${open.made} onClose=${() => setOpen(null)} />`}

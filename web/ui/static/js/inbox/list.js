@@ -84,6 +84,50 @@ export async function refresh() {
   await read(Math.min(Math.max(list.state.rows.length, pageSize), refreshSize), list.state.state === 'loading' ? 'failed' : 'ready');
 }
 
+/**
+ * merged is an answer with what is newer here: rows touched since it was asked for, and
+ * rows that stay because they were opened here.
+ */
+function merged(filter, answered, loaded, totalCount) {
+  const here = new Map(loaded.map((n) => [n.id, n]));
+  let rows = [];
+  let total = totalCount;
+  for (const n of answered) {
+    if (!touched.has(n.id)) {
+      rows.push(n);
+      continue;
+    }
+    const newer = here.get(n.id);
+    // Times on the wire are coarser than those that order the answer: what has not
+    // moved is where the answer has it.
+    const isPlaced = newer && revised(newer) === revised(n) && stays(filter, newer);
+    if (isPlaced) rows.push(newer);
+    if (!isPlaced || !matches(filter, newer)) total -= 1;
+  }
+  const drawn = new Set(rows.map((n) => n.id));
+  let above = null;
+  for (const n of loaded) {
+    if (!drawn.has(n.id)) {
+      const isNewer = touched.has(n.id);
+      if (!isNewer && !(kept.has(n.id) && stays(filter, n))) continue;
+      const isBelow = above && revised(above) === revised(n) && groupOf(filter, above) === groupOf(filter, n);
+      rows = isBelow ? placed(rows, n, rows.findIndex((m) => m.id === above.id) + 1) : placed(rows, n);
+      if (isNewer && matches(filter, n)) total += 1;
+    }
+    above = n;
+  }
+  return { rows, total };
+}
+
+/** beyond are the loaded rows behind those that are read again. */
+function beyond(answered, loaded, rows) {
+  if (loaded.length <= refreshSize) return [];
+  const ids = new Set(answered.map((n) => n.id));
+  const drawn = new Set(rows.map((n) => n.id));
+  const joint = loaded.findLastIndex((n) => ids.has(n.id));
+  return joint < 0 ? [] : loaded.slice(joint + 1).filter((n) => !drawn.has(n.id));
+}
+
 async function read(size, whenFailed, again = 2) {
   clearTimeout(retryTimer);
   request.abort();
@@ -102,41 +146,11 @@ async function read(size, whenFailed, again = 2) {
       return;
     }
     const { filter, rows: loaded, done } = list.state;
-    const ids = new Set(answered.map((n) => n.id));
-    const joint = loaded.length > refreshSize ? loaded.findLastIndex((n) => ids.has(n.id)) : -1;
-    const here = new Map(loaded.map((n) => [n.id, n]));
-    let rows = [];
-    let total = page.totalCount;
-    for (const n of answered) {
-      if (!touched.has(n.id)) {
-        rows.push(n);
-        continue;
-      }
-      const newer = here.get(n.id);
-      // Times on the wire are coarser than those that order the answer: what has not
-      // moved is where the answer has it.
-      const isPlaced = newer && revised(newer) === revised(n) && stays(filter, newer);
-      if (isPlaced) rows.push(newer);
-      if (!isPlaced || !matches(filter, newer)) total -= 1;
-    }
-    const drawn = new Set(rows.map((n) => n.id));
-    let above = null;
-    for (const n of loaded) {
-      if (!drawn.has(n.id)) {
-        const isNewer = touched.has(n.id);
-        if (!isNewer && (ids.has(n.id) || !kept.has(n.id) || !stays(filter, n))) continue;
-        const isBelow = above && revised(above) === revised(n) && groupOf(filter, above) === groupOf(filter, n);
-        rows = isBelow ? placed(rows, n, rows.findIndex((m) => m.id === above.id) + 1) : placed(rows, n);
-        drawn.add(n.id);
-        ids.add(n.id);
-        if (isNewer && matches(filter, n)) total += 1;
-      }
-      above = n;
-    }
+    const { rows, total } = merged(filter, answered, loaded, page.totalCount);
     const goesOn = filter.group ? answered.length < page.totalCount : page.nextCursor;
-    const beyond = goesOn && joint >= 0 ? loaded.slice(joint + 1).filter((n) => !ids.has(n.id)) : [];
-    rows = [...rows, ...beyond];
-    list.set({ rows, total: Math.max(total, rows.length), done: beyond.length > 0 && !filter.group ? done : next(page, filter.group ? rows : answered), state: 'ready', failure: null });
+    const behind = goesOn ? beyond(answered, loaded, rows) : [];
+    rows.push(...behind);
+    list.set({ rows, total: Math.max(total, rows.length), done: behind.length > 0 && !filter.group ? done : next(page, filter.group ? rows : answered), state: 'ready', failure: null });
     // It never came to rest: later it will have.
     if (!settled) retryTimer = setTimeout(refresh, retryAfter);
   } catch (failure) {

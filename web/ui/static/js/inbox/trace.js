@@ -6,6 +6,9 @@ import { has, t } from '../kit/i18n.js';
 import { follow, href } from '../kit/router.js';
 import { when } from '../kit/time.js';
 
+/** icons are those of what can have become of a delivery. */
+export const icons = { delivered: 'check', queued: 'clock', suppressed: 'close', failed: 'alert' };
+
 export const channelName = (id) => (has(`channel.${id}`) ? t(`channel.${id}`) : id);
 
 // What Slack calls a person says nothing to anybody.
@@ -45,7 +48,6 @@ export function sentence(d, n) {
   }
 }
 
-const icons = { delivered: 'check', queued: 'clock', suppressed: 'close', failed: 'alert' };
 const isChoice = (d) => isHeld(d) || (d.status === 'suppressed' && /^(user|config)\./.test(d.rule ?? ''));
 
 // What is on its way is looked at again, each time after twice as long.
