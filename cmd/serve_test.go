@@ -142,12 +142,8 @@ func TestServeStops(t *testing.T) {
 		data := t.TempDir()
 		server := serve(t, "--listen", "127.0.0.1:0", "--data", data, "--database", url)
 		run(t, "", "send", "--url", server.base, "--data", data, "--to", jane, "--title", "x", "--wait", "10s").want(t, 0)
-		begun := time.Now()
 		if code := server.stop(t, 10*time.Second); code != 0 {
 			t.Errorf("exit code %d", code)
-		}
-		if took := time.Since(begun); took > 2*time.Second {
-			t.Errorf("took %s", took)
 		}
 		if log := server.stderr.String(); !strings.Contains(log, "msg=stopping") || !strings.Contains(log, "msg=stopped") {
 			t.Error("the stop is not logged")

@@ -201,3 +201,31 @@ func TestUsersMakeTokensOfTheirOwn(t *testing.T) {
 	guest.WaitText("h2", "This browser")
 	guest.WaitCount("#tokens-title", 0)
 }
+
+// holdSchedule keeps back what the page is told of the schedule until it is let go.
+const holdSchedule = `{
+	const ask = window.fetch;
+	const released = new Promise((resolve) => { window.release = resolve; });
+	window.fetch = async (url, options) => {
+		if (String(url).endsWith('/schedule')) await released;
+		return ask(url, options);
+	};
+}`
+
+// What is about to be clicked must not move away.
+func TestSettingsDoNotMoveAsTheyLoad(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Send(payload{"title": "Build", "topic": "builds"})
+	p := s.open(t, "/")
+	p.AtEveryStart(holdSchedule)
+	p.visit("/settings")
+	p.Wait(`document.querySelector('.matrix')`)
+	const visible = `[...document.querySelectorAll('.card')].filter((e) => e.checkVisibility()).length`
+	if cards := browser.Value[int](p, visible); cards != 0 {
+		t.Errorf("%d cards are shown before the schedule is known", cards)
+	}
+	p.Evaluate(`release()`)
+	p.Wait(visible + ` > 2`)
+	p.Wait(`document.querySelector('.schedule select')`)
+}

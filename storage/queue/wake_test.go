@@ -117,7 +117,7 @@ func TestDelay(t *testing.T) {
 			if took < want.delay {
 				t.Errorf("%q came after %s, before its time", want.id, took)
 			}
-			if took > want.delay+2*time.Second {
+			if took > want.delay+10*time.Second {
 				t.Errorf("%q came after %s, much too late", want.id, took)
 			}
 			t.Logf("%q: %s late", want.id, took-want.delay)

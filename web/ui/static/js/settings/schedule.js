@@ -42,7 +42,8 @@ function Clock({ label, value, onPick }) {
 
 const belowOptions = () => belows.map((one) => [one, t('schedule.below', { severity: t(`severity.${one}`) })]);
 
-export function Schedule() {
+/** Schedule calls onKnown when it has something to show. */
+export function Schedule({ onKnown }) {
   const [shown, setShown] = useState(null);
   const [failure, setFailure] = useState(null);
   const changes = useStore(settingsChanges, (s) => s.count);
@@ -53,11 +54,13 @@ export function Schedule() {
   const load = async () => {
     const mine = ++asked.current;
     const found = await get('notifications/schedule');
-    if (mine === asked.current && saving.count === 0) setShown(found);
+    if (mine !== asked.current || saving.count > 0) return;
+    setShown(found);
+    setFailure(null);
   };
-  useEffect(() => { if (saving.count === 0) load().catch(setFailure); }, [changes]);
-  if (failure) return html`<p class="hint">${failure.message}</p>`;
-  if (!shown) return null;
+  const read = () => load().catch(setFailure).then(onKnown);
+  useEffect(() => { if (saving.count === 0) read(); }, [changes]);
+  if (!shown) return failure && html`<p class="error-text">${failure.offline ? t('error.offline') : failure.message}</p><div><button type="button" class="button" onClick=${read}>${t('retry')}</button></div>`;
 
   const put = async (schedule) => {
     // The next change builds on this one, even before the answer is there.
