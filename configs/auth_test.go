@@ -150,3 +150,23 @@ func TestLoginEndsGuestMode(t *testing.T) {
 		}
 	}
 }
+
+// Backstage's library takes all of these, so a file that works there works here.
+func TestLegacySecretsInEveryBase64(t *testing.T) {
+	const want = "+/+/MDEyMzQ1Njc4OWFiY2RlZg==" // with what the alphabets differ in
+	for _, secret := range []string{want, "-_-_MDEyMzQ1Njc4OWFiY2RlZg", "-_-_MDEyMzQ1Njc4OWFiY2RlZg==", `"+/+/MDEyMzQ1\nNjc4OWFiY2RlZg\n"`} {
+		c, _, problems := load(t, Sources{Files: write(t, "backend: {auth: {keys: [{secret: "+secret+"}]}}")})
+		if problems != nil {
+			t.Errorf("%s: %q", secret, problems)
+			continue
+		}
+		if got := c.Backend.Auth.LegacyKeys[0].Secret.Reveal(); got != want {
+			t.Errorf("%s is read as %s", secret, got)
+		}
+	}
+	for _, secret := range []string{"hunter2 hunter2 hunter2 !", "MDEyMzQ1Njc4OWFiY2Rl", `"MDEyMzQ1Njc4OWFiY2RlZg=M"`} {
+		if _, _, problems := load(t, Sources{Files: write(t, "backend: {auth: {keys: [{secret: "+secret+"}]}}")}); len(problems) != 1 || strings.Contains(problems[0], "hunter2") {
+			t.Errorf("%s: %q", secret, problems)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // minTokenLength is Backstage's: shorter tokens could be guessed.
@@ -163,13 +164,20 @@ func (r *reader) legacySecret(n *node, path string, into *LegacyKey) bool {
 	if secret == nil {
 		return false
 	}
-	decoded, err := base64.StdEncoding.DecodeString(*secret)
+	decoded, err := decodeLegacy(*secret)
 	if err != nil || len(decoded) < minLegacySecret {
 		r.failSecret(n.child("secret"), join(path, "secret"), fmt.Sprintf("must be base64 of at least %d bytes", minLegacySecret))
 		return false
 	}
-	into.Secret = NewSecret(*secret)
+	into.Secret = NewSecret(base64.StdEncoding.EncodeToString(decoded))
 	return true
+}
+
+// decodeLegacy reads base64 as Backstage's library (jose) does: in either alphabet, with
+// padding or without, and whatever white space there is.
+func decodeLegacy(secret string) ([]byte, error) {
+	secret = strings.NewReplacer("-", "+", "_", "/").Replace(strings.Join(strings.Fields(secret), ""))
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(secret, "="))
 }
 
 // readLegacyKeys reads backend.auth.keys, the older form of the type legacy.

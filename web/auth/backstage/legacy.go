@@ -3,7 +3,6 @@ package backstage
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -63,9 +62,9 @@ func NewLegacyTokens(config Config, entries []LegacyAccess) (*LegacyTokens, erro
 		if !utf8.ValidString(subject) || strings.ContainsFunc(subject, unprintable) || utf8.RuneCountInString(subject) > signalbox.MaxOrigin {
 			return nil, fmt.Errorf("backstage: legacy access %d: the subject has white space, control characters or more than %d characters", i, signalbox.MaxOrigin)
 		}
-		secret, err := decodeSecret(access.Secret)
+		secret, err := base64.StdEncoding.Strict().DecodeString(access.Secret)
 		if err != nil {
-			return nil, fmt.Errorf("backstage: legacy access %d: %w", i, err)
+			return nil, fmt.Errorf("backstage: legacy access %d: the secret must be base64", i) // the error may hold a part of it
 		}
 		verifier, err := jwks.NewSecretVerifier(secret, jwks.Rules{Leeway: config.Leeway, Now: config.Now})
 		if err != nil {
@@ -74,16 +73,6 @@ func NewLegacyTokens(config Config, entries []LegacyAccess) (*LegacyTokens, erro
 		l.secrets = append(l.secrets, legacySecret{verifier: verifier, subject: subject, plugins: access.Plugins})
 	}
 	return l, nil
-}
-
-// decodeSecret takes both alphabets of base64, with padding or without.
-func decodeSecret(secret string) ([]byte, error) {
-	secret = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(secret, "="))
-	decoded, err := base64.RawStdEncoding.DecodeString(secret)
-	if err != nil || strings.ContainsAny(secret, "\r\n") {
-		return nil, errors.New("the secret must be base64")
-	}
-	return decoded, nil
 }
 
 // Authenticate implements [auth.Authenticator]. A token that no secret fits is
