@@ -245,6 +245,7 @@ func (d Deps) validate() error {
 		"Settings": d.Settings == nil, "Policy": d.Policy == nil, "Schedules": d.Schedules == nil,
 		"Directory": d.Directory == nil, "Takers": d.Takers == nil,
 		"DeadLetters": d.DeadLetters == nil, "Tokens": d.Tokens == nil, "Status": d.Status == nil,
+		"Trace": d.Trace == nil,
 	} {
 		if missing {
 			return fmt.Errorf("web: Deps.%s is missing", name)

@@ -91,23 +91,26 @@ func (a *asset) serve(c *fiber.Ctx) error {
 // negotiate returns the best coding that an Accept-Encoding header takes (RFC 9110,
 // 12.5.3). Whoever says nothing may understand nothing.
 func negotiate(header string) string {
+	weights := map[string]float64{}
+	for one := range strings.SplitSeq(header, ",") {
+		name, parameter, _ := strings.Cut(one, ";")
+		q := 1.0
+		if text, ok := strings.CutPrefix(strings.ReplaceAll(parameter, " ", ""), "q="); ok {
+			var err error
+			if q, err = strconv.ParseFloat(text, 64); err != nil {
+				q = 0
+			}
+		}
+		weights[strings.ToLower(strings.TrimSpace(name))] = q
+	}
 	best, weight := identityCoding, 0.0
 	for _, coding := range []string{brotliCoding, gzipCoding} {
-		for one := range strings.SplitSeq(header, ",") {
-			name, parameter, _ := strings.Cut(one, ";")
-			if name = strings.TrimSpace(name); !strings.EqualFold(name, coding) && name != "*" {
-				continue
-			}
-			q := 1.0
-			if text, ok := strings.CutPrefix(strings.ReplaceAll(parameter, " ", ""), "q="); ok {
-				var err error
-				if q, err = strconv.ParseFloat(text, 64); err != nil {
-					q = 0
-				}
-			}
-			if q > weight {
-				best, weight = coding, q
-			}
+		q, named := weights[coding]
+		if !named {
+			q = weights["*"]
+		}
+		if q > weight {
+			best, weight = coding, q
 		}
 	}
 	return best

@@ -157,7 +157,17 @@ func TestCodingsAndTags(t *testing.T) {
 	_, plain := get(t, a, http.MethodGet, "/")
 	tags := map[string]bool{}
 	for _, test := range []struct{ accept, coding string }{
-		{"", ""}, {"identity", ""}, {"gzip", "gzip"}, {"gzip, deflate, br", "br"}, {"br;q=0.1, gzip;q=0.9", "gzip"}, {"deflate", ""}, {"br;q=0, gzip;q=0", ""},
+		{"", ""},
+		{"identity", ""},
+		{"gzip", "gzip"},
+		{"gzip, deflate, br", "br"},
+		{"br;q=0.1, gzip;q=0.9", "gzip"},
+		{"deflate", ""},
+		{"br;q=0, gzip;q=0", ""},
+		{"br;q=0, *", "gzip"},
+		{"*", "br"},
+		{"*;q=0.5, gzip", "gzip"},
+		{"BR", "br"},
 	} {
 		response, body := get(t, a, http.MethodGet, "/", "Accept-Encoding", test.accept)
 		if got := response.Header.Get("Content-Encoding"); got != test.coding {
