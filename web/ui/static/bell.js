@@ -271,10 +271,12 @@ const plain = (text) => text.slice(0, 2000)
 
 const languages = new Map();
 
-// language returns the texts and formats of a language tag.
+// language returns the texts and formats of a language tag. The page may add languages
+// after the first bell was drawn.
 function language(tag) {
-  if (!languages.has(tag)) languages.set(tag, newLanguage(tag));
-  return languages.get(tag);
+  const key = [tag, ...Object.keys(texts)].join();
+  if (!languages.has(key)) languages.set(key, newLanguage(tag));
+  return languages.get(key);
 }
 
 function newLanguage(tag) {
