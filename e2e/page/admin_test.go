@@ -102,6 +102,7 @@ func TestAdmin(t *testing.T) {
 	p.fill("Failed step", "Pager")
 	p.WaitCount("tbody tr", 1)
 	p.Click(".action-bar button", "Retry all matching")
+	p.WaitText("dialog p", "Failed step: Pager")
 	p.Click("dialog .danger", "Retry")
 	p.WaitText("h2", "Nothing matches")
 
@@ -167,6 +168,9 @@ func TestAdmin(t *testing.T) {
 	p.WaitText("tbody", "the pager refused it")
 	p.fill("Recipient", "user:default/ops")
 	p.WaitText(".empty", "There is none")
+	p.Expect("400")
+	p.fill("Recipient", "nobody in particular")
+	p.WaitText(".blank p", "recipient")
 	p.fill("Recipient", "")
 	p.WaitCount("tbody tr", 1)
 	p.Click("tbody a", "")

@@ -302,6 +302,44 @@ window.clearTimeout = (id) => { tries.delete(id); end(id); };`)
 	p.WaitText(".row", "Known")
 }
 
+// A page that cannot be read is read again when somebody asks for it, not at every
+// drawing.
+func TestAFailingPageIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Fill(250)
+	n := s.network()
+	p := newProfile(t).open(n.base, "/")
+	p.Expect("503")
+	p.WaitText(".bulk-text", "250 notifications")
+	var asked atomic.Int64
+	n.instead.Store(new(func(w http.ResponseWriter, r *http.Request) bool {
+		if !r.URL.Query().Has("cursor") {
+			return false
+		}
+		asked.Add(1)
+		http.Error(w, "away", http.StatusServiceUnavailable)
+		return true
+	}))
+	const bottom = `(() => { const e = document.querySelector('.scroller'); e.scrollTop = e.scrollHeight; })()`
+	p.Evaluate(bottom)
+	p.WaitText(".more", "Try again")
+	if drawn := browser.Value[int](p, `(async () => {
+		for (let i = 0; i < 30; i += 1) {
+			document.querySelector('.scroller').scrollTop -= 1;
+			await new Promise(requestAnimationFrame);
+		}
+		return 30;
+	})()`); drawn != 30 || asked.Load() != 1 {
+		t.Errorf("it was asked for %d times", asked.Load())
+	}
+	n.instead.Store(nil)
+	p.Click(".more button", "Try again")
+	p.WaitCount(".more", 0)
+	p.Evaluate(bottom)
+	p.WaitText(".row", "250")
+}
+
 // TestGroupsStayWhole is about arrivals in groups that are not loaded yet.
 func TestGroupsStayWhole(t *testing.T) {
 	t.Parallel()

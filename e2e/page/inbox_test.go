@@ -315,6 +315,41 @@ func TestSnooze(t *testing.T) {
 	other.WaitText(".row.unread", "Later")
 }
 
+// More than can be undone: the server changes them by a filter, which must be that of
+// the view.
+func TestAllThatIsSnoozedIsChangedTogether(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Fill(1100)
+	later := time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339)
+	s.Call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"filter":{},"snoozedUntil":%q}`, later), nil)
+	s.Send(payload{"title": "Awake"})
+	p := s.open(t, "/?view=snoozed")
+	p.WaitText(".bulk-text", "1,100 notifications")
+	p.ClickAt(`document.querySelector(".bulk .tick")`)
+	p.Click(".bulk .link-button", "Select all 1,100")
+	p.WaitCount(`.bulk [aria-label^="Mark as"]`, 0) // what is snoozed comes back unread
+	p.Click(`.bulk [aria-label="Save"]`, "")
+	p.Click("dialog .button", "Cancel")
+	p.WaitText(".bulk-text", "1,100 selected")
+	p.Click(`.bulk [aria-label="Save"]`, "")
+	p.Click("dialog .primary", "Save")
+	saved := func(query string) int {
+		var list struct{ TotalCount int }
+		s.Call(http.MethodGet, "/api/notifications?saved=true&limit=0"+query, nil, "", &list)
+		return list.TotalCount
+	}
+	patience.Until(t, func() error {
+		if n := saved("&snoozed=true"); n != 1100 {
+			return fmt.Errorf("%d that are snoozed are saved", n)
+		}
+		return nil
+	})
+	if n := saved(""); n != 0 {
+		t.Errorf("%d that are not snoozed are saved", n)
+	}
+}
+
 func TestSnoozeUntilATimeOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")

@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -29,6 +30,40 @@ func TestOpenedByItsAddressItIsRead(t *testing.T) {
 	patience.Until(t, func() error { return s.WantStatus(2, 0) })
 	p.WaitText(".trace", "Inbox")
 	p.WaitCount(".row.open.unread", 1)
+}
+
+// Whether its row is loaded makes no difference.
+func TestOpenedByItsAddressItFollows(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Send(payload{"title": "Long ago"})
+	s.Fill(150)
+	var list struct{ Notifications []struct{ ID string } }
+	s.Call(http.MethodGet, "/api/notifications?search=Long+ago", nil, "", &list)
+	id := list.Notifications[0].ID
+	p := s.open(t, "/?view=all&id="+id)
+	p.WaitText("#detail-title", "Long ago")
+	p.WaitCount(fmt.Sprintf(`[data-id="%s"]`, id), 0)
+	p.WaitText(".detail-actions .button", "Mark as unread")
+	p.Click(`.detail-actions [aria-label="Save"]`, "")
+	p.WaitCount(`.detail-actions [aria-pressed="true"]`, 1)
+	p.Click(".detail-actions .button", "Mark as unread")
+	p.WaitText(".detail-actions .button", "Mark as read")
+	patience.Until(t, func() error { return s.WantStatus(151, 0) })
+
+	t.Log("Also what another tab does to it.")
+	p.live()
+	s.Call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"saved":false}`, id), nil)
+	p.WaitCount(`.detail-actions [aria-pressed="true"]`, 0)
+
+	t.Log("What leaves the list by what is done to it stays open, as it is now.")
+	s.Call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"saved":true}`, id), nil)
+	p.visit("/?view=saved")
+	p.Click(".row-main", "Long ago")
+	p.Click(`.detail-actions [aria-pressed="true"]`, "")
+	p.WaitText("h2", "Nothing is saved")
+	p.WaitCount(`.detail-actions [aria-pressed="false"]`, 1)
+	p.WaitText("#detail-title", "Long ago")
 }
 
 // manyTopics is more than are shown unfolded.

@@ -15,7 +15,10 @@ settingsChanges.subscribe(() => { schedule = null; });
 function read() {
   if (!schedule || Date.now() - asked > lasts) {
     asked = Date.now();
-    schedule = get('notifications/schedule').catch(() => ({}));
+    schedule = get('notifications/schedule').catch(() => {
+      schedule = null;
+      return {};
+    });
   }
   return schedule;
 }

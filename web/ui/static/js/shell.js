@@ -71,7 +71,7 @@ function User() {
 function SignIn() {
   const { login } = useStore(session);
   const back = login ? `${login}${login.includes('?') ? '&' : '?'}returnTo=${encodeURIComponent(location.pathname + location.search)}` : null;
-  return html`<main class="blank" id="main">
+  return html`<main class="blank" id="main" tabindex="-1">
     <${Icon} name="lock" size="32" />
     <h1>${t('signin.title')}</h1>
     <p>${t(login ? 'signin.text' : 'signin.elsewhere')}</p>
@@ -80,7 +80,8 @@ function SignIn() {
 }
 
 // A newer version may have taken the place of this one; its document names the files
-// there are. Once a minute at most, and only if somebody answers: else no page is left.
+// there are. Once a minute at most, and only if the server answers: without it, loading
+// the page again would leave none.
 async function reload() {
   if (Date.now() - (history.state?.reloaded ?? 0) < 60_000) throw new Error('reloaded already');
   await rootRequest('auth/session');
@@ -99,11 +100,11 @@ function Lazy({ name }) {
     });
     return () => { current = false; };
   }, [name, tries]);
-  return Page ? html`<${Page} onRetry=${() => setTries(tries + 1)} />` : html`<main id="main" class="blank" aria-busy="true"></main>`;
+  return Page ? html`<${Page} onRetry=${() => setTries(tries + 1)} />` : html`<main id="main" class="blank" tabindex="-1" aria-busy="true"></main>`;
 }
 
 function Missing({ onRetry }) {
-  return html`<main id="main" class="blank"><${Icon} name="offline" size="32" /><h1>${t('error.title')}</h1><p>${t('error.offline.text')}</p>
+  return html`<main id="main" class="blank" tabindex="-1"><${Icon} name="offline" size="32" /><h1>${t('error.title')}</h1><p>${t('error.offline.text')}</p>
     <button type="button" class="button" onClick=${onRetry}>${t('retry')}</button></main>`;
 }
 

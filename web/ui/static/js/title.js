@@ -1,5 +1,6 @@
 // The unread count in the title and the icon of the tab.
 import { number, t } from './kit/i18n.js';
+import { drawn } from './kit/redraw.js';
 import { route } from './kit/router.js';
 import { counts } from './inbox/counts.js';
 
@@ -22,4 +23,5 @@ export function keepTitle() {
   update();
   counts.subscribe(update);
   route.subscribe(update);
+  drawn.subscribe(update);
 }

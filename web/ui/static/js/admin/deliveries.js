@@ -7,7 +7,7 @@ import { Time } from '../kit/time.js';
 import { channelName } from '../inbox/trace.js';
 import { Status, deliveryKey, outcome } from './outcome.js';
 import { More, usePages } from './pages.js';
-import { Facts, State, Table, Text } from './parts.js';
+import { Facts, Stale, State, Table, Text } from './parts.js';
 import { Recent } from './recent.js';
 
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
@@ -42,6 +42,7 @@ function Found({ id }) {
   }
   if (!answer) return html`<${State} ...${pages} />`;
   return html`<div class="found">
+    <${Stale} failure=${failure} />
     ${answer.request && html`<${Requested} request=${answer.request} />`}
     ${answer.summary?.length > 0 && html`<h3>${t('admin.delivery.summary')}</h3><${Table} label=${t('admin.delivery.summary')} columns=${summaryColumns()} rows=${answer.summary} keyOf=${(c) => `${c.channel} ${c.status} ${c.rule}`} />`}
     <h3>${t('admin.delivery.each')}</h3>

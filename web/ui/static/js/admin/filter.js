@@ -4,7 +4,7 @@ import { go, href, params } from '../kit/router.js';
 
 const typingPause = 400;
 
-export const readFilter = (names) => Object.fromEntries(names.map((name) => [name, params().get(name) ?? '']));
+export const readFilter = (names) => Object.fromEntries(names.map((name) => [name, (params().get(name) ?? '').trim()]));
 
 /**
  * useTyped is what is chosen and typed of a page's filter, and what sets a part of it:
@@ -13,12 +13,23 @@ export const readFilter = (names) => Object.fromEntries(names.map((name) => [nam
 export function useTyped(page, filter) {
   const timer = useRef(0);
   const [typed, setTyped] = useState(filter);
-  useEffect(() => () => clearTimeout(timer.current), []);
+  const here = JSON.stringify(filter);
+  const made = useRef(here);
+  useEffect(() => {
+    // The address was changed by something else, such as a link to the page.
+    if (made.current !== here) setTyped(filter);
+    made.current = here;
+    return () => clearTimeout(timer.current);
+  }, [here]);
   const set = (name, pause = typingPause) => (value) => {
     const next = { ...typed, [name]: value };
     setTyped(next);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => go(href(page, Object.fromEntries(Object.entries(next).map(([key, text]) => [key, text.trim()]))), { replace: true }), pause);
+    timer.current = setTimeout(() => {
+      const wanted = Object.fromEntries(Object.entries(next).map(([key, text]) => [key, text.trim()]));
+      made.current = JSON.stringify(wanted);
+      go(href(page, wanted), { replace: true });
+    }, pause);
   };
   return [typed, set];
 }

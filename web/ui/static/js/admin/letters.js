@@ -8,7 +8,7 @@ import { Time, clock } from '../kit/time.js';
 import { toast } from '../kit/toasts.js';
 import { readFilter, useTyped } from './filter.js';
 import { More, usePages } from './pages.js';
-import { Facts, State, Sure, Table, Text, Tick, failed, useLoad } from './parts.js';
+import { Facts, Stale, State, Sure, Table, Text, Tick, failed, useLoad } from './parts.js';
 
 const api = 'notifications/admin/dead-letters';
 const filters = ['stage', 'origin', 'request'];
@@ -16,6 +16,7 @@ const every = 15_000;
 // One request takes so many at most.
 const mostIDs = 200;
 
+const labelOf = (name) => t({ stage: 'admin.letter.stage', origin: 'origin', request: 'admin.letter.requestID' }[name]);
 const given = (filter) => Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
 
 const whom = (d) => d.target || (d.audience === '*' ? t('admin.everyone') : d.audience);
@@ -46,17 +47,15 @@ function Letter({ id, onClose, onRetry, onDrop }) {
   <//>`;
 }
 
-function Filter({ filter }) {
-  const [typed, set] = useTyped('admin/dead-letters', filter);
+function Filter({ typed, set }) {
   return html`<div class="fields filter-fields" role="search" aria-label=${t('filters')}>
-    <${Text} label=${t('admin.letter.stage')} value=${typed.stage} onText=${set('stage')} />
-    <${Text} label=${t('origin')} value=${typed.origin} onText=${set('origin')} />
-    <${Text} label=${t('admin.letter.requestID')} value=${typed.request} onText=${set('request')} />
+    ${filters.map((name) => html`<${Text} key=${name} label=${labelOf(name)} value=${typed[name]} onText=${set(name)} />`)}
   </div>`;
 }
 
 export function Letters() {
   const filter = readFilter(filters);
+  const [typed, set] = useTyped('admin/dead-letters', filter);
   const key = JSON.stringify(filter);
   const [ticked, setTicked] = useState(new Set());
   const [shown, setShown] = useState(null);
@@ -67,6 +66,8 @@ export function Letters() {
   const { answer, rows, last } = pages;
   const picked = rows.filter(({ id }) => ticked.has(id)).map(({ id }) => id).slice(0, mostIDs);
   const narrowed = Object.keys(given(filter)).length > 0;
+  // What is still being typed does not narrow the list yet, nor what is done to all of it.
+  const typing = filters.some((name) => typed[name].trim() !== filter[name]);
 
   const take = async (verb, selection) => {
     try {
@@ -80,7 +81,8 @@ export function Letters() {
   };
   const some = (ids) => ({ ids });
   const all = () => ({ all: true, ...given(filter) });
-  const drop = (selection, count) => setAsking({ verb: 'drop', selection, count });
+  const askAll = (verb) => setAsking({ verb, selection: all(), what: Object.entries(given(filter)).map(([name, value]) => `${labelOf(name)}: ${value}`).join(', ') });
+  const drop = (ids) => setAsking({ verb: 'drop', selection: some(ids), count: ids.length });
   const tick = (id, on) => setTicked((old) => {
     const set = new Set(old);
     if (on) set.add(id);
@@ -99,20 +101,20 @@ export function Letters() {
   const bar = picked.length > 0
     ? html`<span class="bar-text">${t('selected', { count: picked.length })}</span>
       <button type="button" class="button" onClick=${() => take('retry', some(picked))}>${t('admin.retry')}</button>
-      <button type="button" class="button danger-text" onClick=${() => drop(some(picked), picked.length)}>${t('admin.drop')}</button>`
+      <button type="button" class="button danger-text" onClick=${() => drop(picked)}>${t('admin.drop')}</button>`
     : html`<span class="bar-text hint">${t('admin.letters.count', { count: rows.length })}${last?.nextCursor ? '+' : ''}</span>
-      <button type="button" class="button" onClick=${() => setAsking({ verb: 'retry', selection: all() })}>${t(narrowed ? 'admin.retry.matching' : 'admin.retry.all')}</button>
-      <button type="button" class="button danger-text" onClick=${() => drop(all())}>${t(narrowed ? 'admin.drop.matching' : 'admin.drop.all')}</button>`;
+      <button type="button" class="button" disabled=${typing} onClick=${() => askAll('retry')}>${t(narrowed ? 'admin.retry.matching' : 'admin.retry.all')}</button>
+      <button type="button" class="button danger-text" disabled=${typing} onClick=${() => askAll('drop')}>${t(narrowed ? 'admin.drop.matching' : 'admin.drop.all')}</button>`;
   return html`<section class="card" aria-labelledby="letters-title"><h2 id="letters-title">${t('admin.letters')}</h2><p class="hint">${t('admin.letters.text')}</p>
-    <${Filter} filter=${filter} />
+    <${Filter} typed=${typed} set=${set} />
     ${!answer ? html`<${State} ...${pages} />`
     : rows.length === 0 ? html`<div class="blank"><h2>${t(narrowed ? 'admin.letters.nothing' : 'admin.letters.none')}</h2><p>${t(narrowed ? 'admin.letters.nothing.text' : 'admin.letters.none.text')}</p></div>`
-      : html`<div class="action-bar">
+      : html`<${Stale} ...${pages} /><div class="action-bar">
         <${Tick} label=${t('select.loaded')} on=${picked.length === rows.length} some=${picked.length > 0} onTick=${(on) => setTicked(new Set(on ? rows.map(({ id }) => id) : []))} />${bar}</div>
         <${Table} label=${t('admin.letters')} columns=${columns} rows=${rows} keyOf=${(d) => d.id} />
         <${More} pages=${pages} />`}
   </section>
-  ${shown && html`<${Letter} key=${shown} id=${shown} onClose=${() => setShown(null)} onRetry=${() => take('retry', some([shown]))} onDrop=${() => drop(some([shown]), 1)} />`}
-  ${asking && html`<${Sure} title=${asking.count ? t('admin.drop.sure', { count: asking.count }) : t(`admin.${asking.verb}.sureAll`)} text=${t(`admin.${asking.verb}.text`)} label=${t(`admin.${asking.verb}`)}
+  ${shown && html`<${Letter} key=${shown} id=${shown} onClose=${() => setShown(null)} onRetry=${() => take('retry', some([shown]))} onDrop=${() => drop([shown])} />`}
+  ${asking && html`<${Sure} title=${asking.count ? t('admin.drop.sure', { count: asking.count }) : t(`admin.${asking.verb}.sureAll`)} text=${t(`admin.${asking.verb}.text`)} what=${asking.what} label=${t(`admin.${asking.verb}`)}
     onClose=${() => setAsking(null)} onSure=${() => take(asking.verb, asking.selection)} />`}`;
 }

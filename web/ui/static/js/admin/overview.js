@@ -5,7 +5,7 @@ import { Icon } from '../kit/icons.js';
 import { number, t } from '../kit/i18n.js';
 import { follow, href } from '../kit/router.js';
 import { Time } from '../kit/time.js';
-import { State, Table, useLoad } from './parts.js';
+import { Stale, State, Table, useLoad } from './parts.js';
 
 const every = 5_000;
 
@@ -47,7 +47,7 @@ export function Overview() {
   const { answer, failure, again } = useLoad((signal) => get('notifications/admin/status', {}, signal), '', every);
   if (!answer) return html`<${State} failure=${failure} again=${again} />`;
   const waiting = answer.queues.reduce((sum, q) => sum + q.ready + q.leased + q.scheduled, 0);
-  return html`${failure && html`<p class="note" role="status">${t('admin.stale')}</p>`}
+  return html`<${Stale} failure=${failure} />
     <ul class="figures">
       <${Figure} name=${t('admin.letters')} value=${number(answer.deadLetters)} to=${href('admin/dead-letters')} warn=${answer.deadLetters > 0} />
       <${Figure} name=${t('admin.waiting')} value=${number(waiting)} />

@@ -6,18 +6,19 @@ import { toast } from '../kit/toasts.js';
 
 /**
  * useLoad reads something when a page opens and when key changes, and again every so
- * many milliseconds; what is there stays until the next answer.
+ * many milliseconds; what is there stays until the next answer, or until that of another
+ * key fails.
  */
 export function useLoad(load, key = '', every = 0) {
-  const [state, setState] = useState({ answer: null, failure: null });
+  const [state, setState] = useState({ answer: null, failure: null, of: key });
   const [turn, setTurn] = useState(0);
   const pace = useRef(every);
   pace.current = every;
   useEffect(() => {
     const stop = new AbortController();
     const read = () => load(stop.signal).then(
-      (answer) => setState({ answer, failure: null }),
-      (failure) => { if (!stop.signal.aborted) setState((old) => ({ ...old, failure })); },
+      (answer) => { if (!stop.signal.aborted) setState({ answer, failure: null, of: key }); },
+      (failure) => { if (!stop.signal.aborted) setState((old) => ({ answer: old.of === key ? old.answer : null, failure, of: key })); },
     );
     read();
     const timer = every && setInterval(() => { if (!document.hidden && pace.current) read(); }, every);
@@ -26,7 +27,7 @@ export function useLoad(load, key = '', every = 0) {
       clearInterval(timer);
     };
   }, [key, turn]);
-  return { ...state, again: () => setTurn((n) => n + 1) };
+  return { answer: state.answer, failure: state.failure, again: () => setTurn((n) => n + 1) };
 }
 
 /** State stands for what is not there: yet, or because something failed. */
@@ -37,15 +38,19 @@ export function State({ failure, again }) {
     <button type="button" class="button" onClick=${again}>${t('retry')}</button></div>`;
 }
 
+/** Stale says that what is shown could not be read again. */
+export const Stale = ({ failure }) => failure && html`<p class="note" role="status">${t('admin.stale')}</p>`;
+
 /** failed says that something was not done. */
 export function failed(failure) {
   toast({ text: failure.offline ? t('error.offline') : t('admin.failed', { message: failure.message }), kind: 'error' });
 }
 
-/** Sure asks before what cannot be taken back. */
-export function Sure({ title, text, label, onSure, onClose }) {
+/** Sure asks before what cannot be taken back; what says what it is about. */
+export function Sure({ title, text, what, label, onSure, onClose }) {
   return html`<${Dialog} title=${title} onClose=${onClose}>
     <p>${text}</p>
+    ${what && html`<p><bdi>${what}</bdi></p>`}
     <div class="dialog-actions">
       <button type="button" class="button" onClick=${onClose}>${t('cancel')}</button>
       <button type="button" class="button danger" onClick=${() => { onClose(); onSure(); }}>${label}</button>

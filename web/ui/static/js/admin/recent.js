@@ -8,7 +8,7 @@ import { channelName } from '../inbox/trace.js';
 import { readFilter, useTyped } from './filter.js';
 import { deliveryKey, outcome, statuses } from './outcome.js';
 import { More, usePages } from './pages.js';
-import { Pick, State, Table, Text, useLoad } from './parts.js';
+import { Pick, Stale, State, Table, Text, useLoad } from './parts.js';
 
 const filters = ['channel', 'status', 'origin', 'recipient'];
 const every = 10_000;
@@ -48,7 +48,7 @@ export function Recent() {
   return html`<h3 class="recent-title">${t('admin.recent')}</h3>
     <${Filter} filter=${filter} />
     ${!answer ? html`<${State} ...${pages} />`
-    : rows.length > 0 ? html`<${Table} label=${t('admin.recent')} columns=${columns()} rows=${rows} keyOf=${deliveryKey} />`
+    : rows.length > 0 ? html`<${Stale} ...${pages} /><${Table} label=${t('admin.recent')} columns=${columns()} rows=${rows} keyOf=${deliveryKey} />`
       : html`<p class="hint empty">${t(last.nextCursor ? 'admin.recent.notYet' : 'admin.recent.none', { at: last.reached ? clock(last.reached) : '' })}</p>`}
     <${More} pages=${pages} />`;
 }

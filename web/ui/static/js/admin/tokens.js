@@ -9,7 +9,7 @@ import { useStore } from '../kit/store.js';
 import { Time, short } from '../kit/time.js';
 import { toast } from '../kit/toasts.js';
 import { More, usePages } from './pages.js';
-import { Pick, State, Sure, Table, Text, failed } from './parts.js';
+import { Pick, Stale, State, Sure, Table, Text, failed } from './parts.js';
 
 const api = 'notifications/tokens';
 const kinds = ['inbox', 'read', 'send'];
@@ -18,20 +18,22 @@ const dayLength = 86_400_000;
 
 function Secret({ token, onClose }) {
   const field = useRef(null);
+  const [said, setSaid] = useState('');
   useEffect(() => field.current.select(), []);
   const copy = async () => {
     field.current.select();
     try {
       await navigator.clipboard.writeText(token.token);
-      toast({ text: t('admin.token.copied') });
+      setSaid(t('admin.token.copied'));
     } catch {
-      toast({ text: t('copy.failed'), kind: 'error' });
+      setSaid(t('copy.failed'));
     }
   };
-  return html`<${Dialog} title=${t('admin.token.made', { name: token.name })} onClose=${onClose}>
+  return html`<${Dialog} title=${t('admin.token.made', { name: token.name })} once onClose=${onClose}>
     <p>${t('admin.token.once')}</p>
     <div class="secret"><input ref=${field} class="input" type="text" readonly value=${token.token} aria-label=${t('admin.token')} />
       <button type="button" class="button" onClick=${copy}>${t('admin.copy')}</button></div>
+    <p class="hint" role="status">${said}</p>
     <div class="dialog-actions"><button type="button" class="button primary" onClick=${onClose}>${t('admin.token.kept')}</button></div>
   <//>`;
 }
@@ -108,7 +110,7 @@ export function Tokens({ own = false }) {
     ${!own && html`<div class="fields"><${Pick} label=${t('admin.token.whose')} value=${whose} options=${[['all', t('admin.token.all')], ['own', t('admin.token.own')]]} onPick=${setWhose} /></div>`}
     ${!answer ? html`<${State} ...${pages} />`
     : rows.length === 0 ? html`<p class="hint empty">${t('admin.tokens.none')}</p>`
-      : html`<${Table} label=${t('admin.tokens')} columns=${columns} rows=${rows} keyOf=${(k) => k.id} />`}
+      : html`<${Stale} ...${pages} /><${Table} label=${t('admin.tokens')} columns=${columns} rows=${rows} keyOf=${(k) => k.id} />`}
     <${More} pages=${pages} />
   </section>
   ${open?.creating && html`<${New} admin=${!own} onClose=${() => setOpen(null)} onMade=${(token) => { setOpen({ made: token }); again(); }} />`}

@@ -6,7 +6,7 @@ import { toast } from '../kit/toasts.js';
 import { readCounts } from './counts.js';
 import { asQuery, asSelection } from './filter.js';
 import { intend } from './intents.js';
-import { change, holds, list, putBack, release } from './list.js';
+import { change, holds, list, putBack, refresh, release } from './list.js';
 
 // Undo needs the identifiers of what was changed; of more rows they are not read.
 export const undoLimit = 1000;
@@ -68,11 +68,14 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
       // What is snoozed is unread from then on.
       const wasRead = kind === 'snoozedUntil' ? before.filter((n) => n.read && !n.snoozedUntil).map((n) => n.id) : [];
       if (wasRead.length > 0) await send('read', wasRead, true);
+      return true;
     } catch (failure) {
       change(ids, kinds[kind].patch(value), before);
       failed(failure);
+      return false;
+    } finally {
+      readCounts();
     }
-    readCounts();
   };
   const withdraw = quiet ? () => {} : offerUndo(t(kinds[kind].text(value), { count: ids.length }), undo);
   try {
@@ -85,7 +88,10 @@ export async function set(kind, notifications, value, { quiet = false } = {}) {
   readCounts();
 }
 
-/** offerUndo says what was done, and returns how to take that word back. */
+/**
+ * offerUndo says what was done, and returns how to take that word back. undo returns
+ * whether it succeeded; if not, it has said so.
+ */
 function offerUndo(text, undo) {
   undos.push(undo);
   if (undos.length > 20) undos.shift();
@@ -100,8 +106,7 @@ async function takeBack(undo) {
   const at = undos.indexOf(undo);
   if (at < 0) return;
   undos.splice(at, 1);
-  await undo();
-  toast({ text: t('done.undone') });
+  if (await undo()) toast({ text: t('done.undone') });
 }
 
 /** undoLast takes back the last change that was not yet. */
@@ -127,6 +132,7 @@ export async function setAll(kind, value) {
     if (!(kind in selection)) selection[kind] = !value;
     const { updated } = await holds(post('notifications/update', { filter: selection, ...kinds[kind].body(value) }));
     toast({ text: t(kinds[kind].text(value), { count: updated }) });
+    refresh();
   } catch (failure) {
     failed(failure);
   }

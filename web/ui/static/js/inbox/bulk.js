@@ -16,17 +16,20 @@ export const ticked = () => list.state.rows.filter((n) => selection.state.ids.ha
 function useApply() {
   const [asking, setAsking] = useState(null);
   const apply = (kind, value, all) => {
-    if (!all) set(kind, ticked(), value);
     // That cannot be undone, so it is asked before.
-    else if (list.state.total > undoLimit) setAsking({ kind, value });
-    else setAll(kind, value);
-    if (!asking) clear();
+    if (all && list.state.total > undoLimit) {
+      setAsking({ kind, value });
+      return;
+    }
+    if (all) setAll(kind, value);
+    else set(kind, ticked(), value);
+    clear();
   };
   const question = asking && html`<${Dialog} title=${t('sure.title', { count: list.state.total })} onClose=${() => setAsking(null)}>
     <p>${t('sure.text')}</p>
     <div class="dialog-actions">
       <button type="button" class="button" onClick=${() => setAsking(null)}>${t('cancel')}</button>
-      <button type="button" class="button primary" onClick=${() => { setAsking(null); setAll(asking.kind, asking.value); }}>${t(asking.kind === 'read' ? (asking.value ? 'mark.read' : 'mark.unread') : asking.value ? 'save' : 'unsave')}</button>
+      <button type="button" class="button primary" onClick=${() => { setAsking(null); setAll(asking.kind, asking.value); clear(); }}>${t(asking.kind === 'read' ? (asking.value ? 'mark.read' : 'mark.unread') : asking.value ? 'save' : 'unsave')}</button>
     </div>
   <//>`;
   return [apply, question];
@@ -52,8 +55,8 @@ export function Bulk({ filter }) {
       <span class="bulk-text">${t('selected', { count: all ? total : ids.size })}
         ${every && !all && !done && html`<button type="button" class="link-button" onClick=${tickAll}>${t('select.all', { count: total })}</button>`}</span>
       <span class="bulk-actions">
-        <${Action} icon="check" label=${t('mark.read')} text=${t('bulk.read')} onClick=${() => apply('read', true, all)} />
-        <${Action} icon="dot" filled label=${t('mark.unread')} text=${t('bulk.unread')} onClick=${() => apply('read', false, all)} />
+        ${filter.view !== 'snoozed' && html`<${Action} icon="check" label=${t('mark.read')} text=${t('bulk.read')} onClick=${() => apply('read', true, all)} />
+        <${Action} icon="dot" filled label=${t('mark.unread')} text=${t('bulk.unread')} onClick=${() => apply('read', false, all)} />`}
         ${filter.view === 'saved'
     ? html`<${Action} icon="bookmark" filled label=${t('unsave')} onClick=${() => apply('saved', false, all)} />`
     : html`<${Action} icon="bookmark" label=${t('save')} onClick=${() => apply('saved', true, all)} />`}

@@ -6,28 +6,31 @@ import { t } from '../kit/i18n.js';
 import { external, linkLabel, safeURL } from '../kit/links.js';
 import { markdown } from '../kit/markdown.js';
 import { root } from '../kit/place.js';
+import { useStore } from '../kit/store.js';
 import { toast } from '../kit/toasts.js';
 import { Time, clock } from '../kit/time.js';
 import { address } from './filter.js';
 import { set } from './actions.js';
-import { keep } from './list.js';
+import { keep, opened, settled } from './list.js';
 import { Metadata } from './metadata.js';
 import { SnoozeMenu, canSnooze } from './snooze.js';
 import { Trace } from './trace.js';
 
 /** useNotification is the row if it is loaded, else what the API has. */
 function useNotification(id, known) {
-  const [fetched, setFetched] = useState({ n: null, failure: null });
+  const [failure, setFailure] = useState(null);
+  const { n: shown } = useStore(opened);
   // Who opens a row has marked it as read; here it is for those who come by its address.
   // Who then marks it as unread has the last word.
-  const opened = useRef(false);
+  const seen = useRef(false);
   const show = (n) => {
-    setFetched({ n, failure: null });
-    if (!opened.current && !n.read && !n.snoozedUntil) {
+    opened.set({ n });
+    setFailure(null);
+    if (!seen.current && !n.read && !n.snoozedUntil) {
       keep(n.id);
       set('read', [n], true, { quiet: true });
     }
-    opened.current = true;
+    seen.current = true;
   };
   useEffect(() => {
     if (known) {
@@ -35,12 +38,13 @@ function useNotification(id, known) {
       return undefined;
     }
     const stop = new AbortController();
-    get(`notifications/${encodeURIComponent(id)}`, {}, stop.signal)
-      .then(show)
-      .catch((failure) => { if (!stop.signal.aborted) setFetched((old) => ({ ...old, failure })); });
+    // What was just done to it would not be in the answer yet.
+    settled().then(() => get(`notifications/${encodeURIComponent(id)}`, {}, stop.signal))
+      .then((n) => { if (!stop.signal.aborted) show(n); })
+      .catch((error) => { if (!stop.signal.aborted) setFailure(error); });
     return () => stop.abort();
   }, [id, known]);
-  return known ? { n: known, failure: null } : fetched;
+  return { n: known ?? (shown?.id === id ? shown : null), failure };
 }
 
 function Links({ payload }) {
@@ -65,7 +69,7 @@ async function copyAddress(id) {
 function Actions({ n }) {
   const mark = t(n.read ? 'mark.unread' : 'mark.read');
   return html`<div class="detail-actions">
-    <button type="button" class="button" aria-label=${mark} onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} filled=${Boolean(n.read)} /><span class="detail-word">${mark}</span><span class="detail-short">${t(n.read ? 'bulk.unread' : 'bulk.read')}</span></button>
+    ${!n.snoozedUntil && html`<button type="button" class="button" aria-label=${mark} onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} filled=${Boolean(n.read)} /><span class="detail-word">${mark}</span><span class="detail-short">${t(n.read ? 'bulk.unread' : 'bulk.read')}</span></button>`}
     <button type="button" class="button" aria-pressed=${n.saved ? 'true' : 'false'} aria-label=${t(n.saved ? 'view.saved' : 'save')} onClick=${() => set('saved', [n], !n.saved)}><${Icon} name="bookmark" filled=${Boolean(n.saved)} /><span class="detail-word">${t(n.saved ? 'view.saved' : 'save')}</span></button>
     ${canSnooze() && html`<${SnoozeMenu} notifications=${[n]} className="button" word="detail-word" />`}
     ${navigator.clipboard && html`<button type="button" class="button" aria-label=${t('copy')} title=${t('copy')} onClick=${() => copyAddress(n.id)}><${Icon} name="link" /></button>`}

@@ -68,6 +68,7 @@ export function asSelection(filter) {
   const selection = Object.fromEntries(Object.entries(query).filter(([, value]) => value));
   if (read) selection.read = false;
   if (saved) selection.saved = true;
+  if (snoozed) selection.snoozed = true;
   return selection;
 }
 

@@ -30,12 +30,18 @@ let edits = 0;
 let touched = new Set();
 let retryTimer = 0;
 
+/** opened is what is shown beside the list, whether or not its row is loaded. */
+export const opened = new Store({ n: null });
+
 /** holds waits for a change to be stored before anything is read. */
 export function holds(change) {
   pending.add(change);
   change.catch(() => {}).then(() => pending.delete(change));
   return change;
 }
+
+/** settled is when no change is on its way to the server. */
+export const settled = () => Promise.allSettled(pending);
 
 const groupOf = (filter, n) => (filter.group === 'topic' ? n.payload.topic : filter.group === 'origin' ? n.origin : null) ?? '';
 
@@ -134,14 +140,14 @@ async function read(size, whenFailed, again = 2) {
   request = new AbortController();
   const { signal } = request;
   try {
-    await Promise.allSettled(pending);
+    await settled();
     if (signal.aborted) return;
     const before = edits;
     touched = new Set();
     const { page, rows: answered } = await first(size, signal);
     if (signal.aborted) return;
-    const settled = edits === before && pending.size === 0;
-    if (!settled && again > 0) {
+    const isAtRest = edits === before && pending.size === 0;
+    if (!isAtRest && again > 0) {
       await read(size, whenFailed, again - 1);
       return;
     }
@@ -152,7 +158,7 @@ async function read(size, whenFailed, again = 2) {
     rows.push(...behind);
     list.set({ rows, total: Math.max(total, rows.length), done: behind.length > 0 && !filter.group ? done : next(page, filter.group ? rows : answered), state: 'ready', failure: null });
     // It never came to rest: later it will have.
-    if (!settled) retryTimer = setTimeout(refresh, retryAfter);
+    if (!isAtRest) retryTimer = setTimeout(refresh, retryAfter);
   } catch (failure) {
     if (signal.aborted) return;
     list.set({ state: whenFailed, failure });
@@ -161,9 +167,13 @@ async function read(size, whenFailed, again = 2) {
   }
 }
 
-/** loadMore reads the next page, if there is one and none is being read. */
-export async function loadMore() {
-  if (list.state.done || !['ready', 'moreFailed'].includes(list.state.state)) return;
+/**
+ * loadMore reads the next page, if there is one and none is being read. What has failed
+ * is read again only for who asks for that.
+ */
+export async function loadMore({ again = false } = {}) {
+  const { state, done } = list.state;
+  if (done || !(state === 'ready' || (again && state === 'moreFailed'))) return;
   list.set({ state: 'more' });
   const { signal } = request;
   try {
@@ -202,6 +212,7 @@ export function take(notifications, { fresh = false } = {}) {
   let { rows, total, arrived } = list.state;
   for (const n of notifications) {
     touched.add(n.id);
+    if (opened.state.n?.id === n.id) opened.set({ n });
     const known = rows.find((m) => m.id === n.id);
     if (known) {
       rows = rows.filter((m) => m !== known);
@@ -220,7 +231,7 @@ export function take(notifications, { fresh = false } = {}) {
 
 /** putBack gives one field of rows back what it was; those that left come again. */
 export function putBack(field, notifications) {
-  const loaded = new Map(list.state.rows.map((n) => [n.id, n]));
+  const loaded = new Map([opened.state.n, ...list.state.rows].filter(Boolean).map((n) => [n.id, n]));
   take(notifications.map((n) => (loaded.has(n.id) ? { ...loaded.get(n.id), [field]: n[field] } : n)));
 }
 
@@ -234,6 +245,7 @@ export function change(ids, patch, notifications = []) {
   edits += 1;
   const wanted = new Set(ids);
   for (const id of ids) touched.add(id);
+  if (wanted.has(opened.state.n?.id)) opened.set({ n: { ...opened.state.n, ...patch } });
   let left = 0;
   const rows = [];
   for (const n of list.state.rows) {

@@ -53,8 +53,8 @@ function draw({ n, top, height, position, size, active, open, ticked, onOpen, on
       ${text && html`<span class="row-preview"><bdi>${text}</bdi></span>`}
     </span>
     <span class="row-actions">
-      <button type="button" class="icon-button" tabindex=${inOrder} aria-label=${t(n.read ? 'mark.unread' : 'mark.read')} title=${`${t(n.read ? 'mark.unread' : 'mark.read')} (e)`}
-        onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} filled=${Boolean(n.read)} /></button>
+      ${!n.snoozedUntil && html`<button type="button" class="icon-button" tabindex=${inOrder} aria-label=${t(n.read ? 'mark.unread' : 'mark.read')} title=${`${t(n.read ? 'mark.unread' : 'mark.read')} (e)`}
+        onClick=${() => set('read', [n], !n.read)}><${Icon} name=${n.read ? 'dot' : 'check'} filled=${Boolean(n.read)} /></button>`}
       <button type="button" class="icon-button" tabindex=${inOrder} aria-pressed=${n.saved ? 'true' : 'false'} aria-label=${t('save')} title=${`${t(n.saved ? 'unsave' : 'save')} (s)`}
         onClick=${() => set('saved', [n], !n.saved)}><${Icon} name="bookmark" filled=${Boolean(n.saved)} /></button>
       ${snoozes && html`<${SnoozeMenu} notifications=${[n]} tabindex=${inOrder} />`}

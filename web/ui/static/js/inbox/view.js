@@ -79,7 +79,7 @@ export function Inbox({ filter, id }) {
     clear();
     if (JSON.stringify(list.state.filter) !== wanted) openList(filter);
   }, [wanted]);
-  // Coming back from the settings: meanwhile nobody looked.
+  // Coming back from the settings, the list may be out of date.
   useEffect(() => { if (list.state.filter && list.state.state === 'ready') refresh(); }, []);
 
   const items = useMemo(() => itemsOf(rows, filter.group), [rows, filter.group]);
@@ -129,7 +129,7 @@ export function Inbox({ filter, id }) {
     Enter: () => { if (active) open(active); },
     x: () => { if (active) tick(active.id); },
     a: () => tickLoaded(),
-    e: () => { const some = chosen(); set('read', some, some.some((n) => !n.read)); },
+    e: () => { const some = chosen().filter((n) => !n.snoozedUntil); set('read', some, some.some((n) => !n.read)); },
     s: () => { const some = chosen(); set('saved', some, some.some((n) => !n.saved)); },
     b: () => (canSnooze() && active ? openSnooze(active.id) : false),
     z: undoLast, u: undoLast,
@@ -168,8 +168,8 @@ export function Inbox({ filter, id }) {
         ${isLoading ? html`<${Loading} />` : state === 'failed' && rows.length === 0 ? html`<${Trouble} failure=${failure} />`
     : rows.length === 0 ? html`<${Empty} filter=${filter} />`
       : html`<${Virtual} key=${wanted} items=${items} keyOf=${keyOf} heightOf=${heightOf} draw=${draw} pinned=${activeIndex}
-          onEnd=${loadMore} onTop=${seenArrivals} reveal=${reveal} label=${t(`view.${filter.view}`)} className=${ids.size > 0 ? 'ticking' : ''}
-          after=${state === 'more' ? html`<p class="more" role="status">${t('loading')}</p>` : state === 'moreFailed' ? html`<p class="more">${t('error.more')} <button type="button" class="link-button" onClick=${loadMore}>${t('retry')}</button></p>` : null} />`}
+          onEnd=${() => loadMore()} onTop=${seenArrivals} reveal=${reveal} label=${t(`view.${filter.view}`)} className=${ids.size > 0 ? 'ticking' : ''}
+          after=${state === 'more' ? html`<p class="more" role="status">${t('loading')}</p>` : state === 'moreFailed' ? html`<p class="more">${t('error.more')} <button type="button" class="link-button" onClick=${() => loadMore({ again: true })}>${t('retry')}</button></p>` : null} />`}
       </div>
       <p class="sr" role="status">${isLoading || connection === 'connecting' ? '' : t('total', { count: total })}</p>
     </section>

@@ -3,16 +3,20 @@ import { html, useLayoutEffect, useRef } from './html.js';
 import { Icon } from './icons.js';
 import { t } from './i18n.js';
 
-export function Dialog({ title, onClose, children }) {
+/** Dialog closes by a click beside it, unless what is in it comes only once. */
+export function Dialog({ title, onClose, once = false, children }) {
   const element = useRef(null);
+  const pressed = useRef(null);
   useLayoutEffect(() => {
     const before = document.activeElement;
     element.current.showModal();
     return () => before?.focus?.();
   }, []);
-  // The backdrop is the dialog itself, outside its content.
-  const outside = (event) => { if (event.target === element.current) element.current.close(); };
-  return html`<dialog ref=${element} class="dialog" aria-labelledby="dialog-title" onClose=${onClose} onClick=${outside}>
+  // The backdrop is the dialog itself, outside its content. Who marks text in it may let
+  // go there.
+  const press = (event) => { pressed.current = event.target; };
+  const outside = (event) => { if (!once && event.target === element.current && pressed.current === element.current) element.current.close(); };
+  return html`<dialog ref=${element} class="dialog" aria-labelledby="dialog-title" onClose=${onClose} onPointerDown=${press} onClick=${outside}>
     <div class="dialog-content">
       <header><h2 id="dialog-title">${title}</h2>
         <button type="button" class="icon-button" aria-label=${t('close')} onClick=${() => element.current.close()}><${Icon} name="close" /></button></header>

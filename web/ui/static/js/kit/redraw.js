@@ -1,7 +1,8 @@
 // Draws the whole page again, for what changes every text at once.
 import { Store, useStore } from './store.js';
 
-const drawn = new Store({ times: 0 });
+/** drawn changes when everything is to be drawn again. */
+export const drawn = new Store({ times: 0 });
 
 export const redraw = () => drawn.set({ times: drawn.state.times + 1 });
 
