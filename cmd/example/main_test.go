@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signalbox/signalbox/e2e/child"
+
 	"github.com/signalbox/signalbox/cmd"
 )
 
@@ -61,7 +63,7 @@ func TestExample(t *testing.T) {
 	var printed output
 	process := exec.Command(os.Args[0], "serve", "--listen", "127.0.0.1:0", "--data", data)
 	process.Env = append(os.Environ(), asExample+"=1")
-	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	child.Bind(process)
 	process.Stdout, process.Stderr = &printed, &printed
 	if err := process.Start(); err != nil {
 		t.Fatal(err)

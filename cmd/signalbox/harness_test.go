@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signalbox/signalbox/e2e/child"
+
 	"github.com/signalbox/signalbox/cmd"
 )
 
@@ -77,7 +79,7 @@ func start(t testing.TB, data, database string, environment ...string) *server {
 	s.command.Env = append(append(os.Environ(), asServer+"=1",
 		// The race detector's process would sleep for a second before it ends.
 		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")), environment...)
-	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	child.Bind(s.command)
 	s.command.Stderr = s.output
 	stdout, err := s.command.StdoutPipe()
 	if err != nil {

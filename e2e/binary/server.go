@@ -12,9 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/signalbox/signalbox/e2e/child"
 
 	"github.com/signalbox/signalbox/cmd"
 )
@@ -96,7 +97,7 @@ func Start(t testing.TB, o Options) *Server {
 	// Not with the test's context: that ends before what the test still looks at.
 	s.command = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], args...) //nolint:gosec // it runs itself
 	s.command.Env = append(append(os.Environ(), asServer+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")), o.Environment...)
-	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	child.Bind(s.command)
 	s.command.Stderr = s
 	s.run()
 	token, err := os.ReadFile(filepath.Join(o.Data, "sender.token"))

@@ -337,7 +337,7 @@ func TestAFailingPageIsLeftAlone(t *testing.T) {
 	p.Click(".more button", "Try again")
 	p.WaitCount(".more", 0)
 	p.Evaluate(bottom)
-	p.WaitText(".row", "250")
+	p.Wait(`document.querySelector('.row').getAttribute('aria-setsize') === '250'`)
 }
 
 // TestGroupsStayWhole is about arrivals in groups that are not loaded yet.

@@ -1,0 +1,3 @@
+// Package child ties processes that tests start to the tests. It imports nothing of
+// Signalbox.
+package child
