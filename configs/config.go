@@ -120,7 +120,7 @@ type Guest struct {
 	// Enabled turns guest mode on ("auth.guest.enabled"). When it is not set, it
 	// is on only where the server is out of the reach of others: Listen is a
 	// loopback address, no base URL names a public host, and there are no
-	// TrustedProxies.
+	// TrustedProxies, no other way to sign in, and no Backstage.
 	Enabled bool
 	// User is who a guest is ("auth.guest.user"), a user entity reference.
 	// Defaults to user:default/guest.

@@ -26,6 +26,6 @@
 //
 // # Imports
 //
-// It imports the root package and a YAML parser; cmd hands its values to the
+// It imports the root package, a YAML parser and a library for similar words; cmd hands its values to the
 // adapters, which know nothing of it.
 package configs

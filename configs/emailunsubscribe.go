@@ -14,15 +14,15 @@ type EmailUnsubscribe struct {
 	// ("enabled: false"). Defaults to false.
 	Disabled bool
 	// URL is what the world reaches /api/notifications/unsubscribe of this server by
-	// ("url"). No trailing slash. Defaults to that path at [Backend.BaseURL], and
+	// ("url"). No trailing slash. Defaults to that path at [Config.PublicURL], and
 	// without either there are no links.
 	URL string
 	// Keys are who may have signed a link; the first one signs ("keys"). Defaults to
 	// one that is made and kept in [Config.Data], with SQLite; with PostgreSQL, whose
 	// instances would each make another, to no links.
 	Keys []EmailUnsubscribeKey
-	// TTL is how long a link works ("ttl"). Between 1 day and 10 years. Defaults to 60
-	// days, as zero.
+	// TTL is how long a link works ("ttl"). Between 1 day and 10 years. Zero is 60
+	// days.
 	TTL time.Duration
 }
 

@@ -20,6 +20,6 @@
 // # Imports
 //
 // It may import the root package, web/auth with the packages below it whose operations it
-// serves (apitoken, oidc), Fiber and the Prometheus client. The WebSocket handler and the
-// page are handed in.
+// serves (apitoken, oidc), Fiber with fasthttp below it, the Prometheus client, and small
+// libraries for identifiers and rates. The WebSocket handler and the page are handed in.
 package web

@@ -13,7 +13,7 @@ import (
 )
 
 // Bounds of failed authentications, for each client: so many at once, and so many per
-// second for good. They are far beyond what mistakes come to, and far below what
+// second sustained. They are far beyond what mistakes come to, and far below what
 // guessing needs.
 const (
 	failureBurst = 100

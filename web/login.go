@@ -56,7 +56,7 @@ func (s *Server) finishLogin(c *fiber.Ctx) error {
 	signed, keep, err := s.deps.Login.Finish(ctx, callback, c.Cookies(s.cookies.login), c.Cookies(s.cookies.session))
 	s.cookies.set(c, s.cookies.login, keep, oidc.AttemptAge)
 	if err != nil {
-		// Of the tabs of yesterday, one may have signed in for all.
+		// Another tab may have signed in meanwhile.
 		if signalbox.ErrorCode(err) == signalbox.CodeInput {
 			if _, failed := s.authenticate(c, &route{}); failed == nil {
 				return s.redirect(c, s.cookies.base+"/")

@@ -36,8 +36,8 @@ type Deps struct {
 	// Schedules are when users get what is sent outside.
 	Schedules *signalbox.Schedules
 	// Unsubscribe reads the token of a link in a mail. An error wraps
-	// [ErrLinkForged] or [ErrLinkExpired], or is of what never was a whole token; it
-	// does not hold the token. Optional: without, all links are refused.
+	// [ErrLinkForged] or [ErrLinkExpired]; any other means a truncated or malformed
+	// token. It does not hold the token. Optional: without, all links are refused.
 	Unsubscribe func(token string) (Unsubscription, error)
 	// PluginKeys returns the key set document of the tokens with which this server
 	// calls Backstage's plugins. Optional: without, there is none.

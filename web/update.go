@@ -58,7 +58,7 @@ func (s *Server) update(c *fiber.Ctx, user signalbox.UserPrincipal) error {
 	return sendJSON(c, notificationList(list))
 }
 
-// knownIDs drops what cannot be an identifier, and doubles.
+// knownIDs drops what cannot be an identifier, and duplicates.
 func knownIDs(ids []string) []string {
 	known := make([]string, 0, len(ids))
 	for _, id := range ids {

@@ -54,8 +54,9 @@ const ownershipTimeout = time.Second
 // loopback one or configured, so that a page cannot rebind its own name to this
 // server, and the Origin, if there is one, must be the server itself or
 // configured, so that it cannot open a WebSocket, for which browsers know no
-// cross-origin rules. (That a page cannot POST is ensured by demanding a JSON
-// content type, which makes browsers ask first.)
+// cross-origin rules. (That a page cannot POST is ensured by the Origin, too,
+// and where there is a body by demanding a JSON content type, which makes browsers ask
+// first.)
 type Guest struct {
 	user      string
 	hosts     []string

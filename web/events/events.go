@@ -36,8 +36,8 @@ type Config struct {
 	Signaler signalbox.Signaler
 	// Rights say whom signals may go to; nil is everyone.
 	Rights *signalbox.SenderRights
-	// Expected says that there is an events backend: without one it is tried as
-	// after any other failure, instead of once in a while.
+	// Expected makes a missing events backend a failure, which is retried with
+	// backoff. Otherwise it is looked for every LookAgain.
 	Expected bool
 	// Transport does the requests. Defaults to one of its own.
 	Transport http.RoundTripper

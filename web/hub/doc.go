@@ -21,7 +21,7 @@
 // Backstage's client reconnects on every code but 1000 and 1001, so the hub uses
 // neither: 1012 when it shuts down, 1013 for a client that is too slow or one
 // too many, 1009 for a message beyond [Config.MaxMessageBytes], 1008 for too
-// many messages or subscriptions. A client that no longer answers pings is
+// many messages or subscriptions, and when a credential expires or a session ends. A client that no longer answers pings is
 // dropped without a code.
 //
 // # Memory

@@ -42,8 +42,8 @@ func Token(c *fiber.Ctx) string {
 // [signalbox.CodeUnavailable] error.
 //
 // A connection ends with code 1008 when its user's credential expires, and when
-// [Hub.EndSessions] is told its session. The connection is served within the handler's goroutine, as the WebSocket
-// middleware demands, and it does not keep the request's credentials.
+// [Hub.EndSessions] is told its session. It is served within the handler's goroutine,
+// as the WebSocket middleware demands, and does not keep the request's credentials.
 func (h *Hub) Handler(authenticate func(c *fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
 	upgrade := websocket.New(h.accept, websocket.Config{
 		ReadBufferSize: readBufferBytes,

@@ -8,7 +8,7 @@
 // own, before it asks anybody for keys.
 //
 // It may import the root package, web/auth, web/auth/jwks and the libraries for
-// tokens and keys. It reads no configuration files: the fields of its Config
+// tokens, keys, identifiers and rates. It reads no configuration files: the fields of its Config
 // structs are those of Backstage's app-config.
 package backstage
 

@@ -35,7 +35,7 @@ const (
 // IssuerConfig configures an [Issuer].
 type IssuerConfig struct {
 	// Store holds the public keys. Required.
-	Store KeyStore
+	Store signalbox.KeyStore
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 	// Logger defaults to discarding.
@@ -46,7 +46,7 @@ type IssuerConfig struct {
 // call other plugins of Backstage, so that no secret has to be shared. The plugin
 // that is called fetches the keys from the caller's address.
 type Issuer struct {
-	store KeyStore
+	store signalbox.KeyStore
 	now   func() time.Time
 	log   *slog.Logger
 
@@ -170,7 +170,7 @@ func (i *Issuer) rotate(ctx context.Context) (*signingKey, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := i.store.AddKey(ctx, PublicKey{ID: key.id, JWK: public, Expires: key.made.Add(publicLife)}); err != nil {
+	if err := i.store.AddKey(ctx, signalbox.PublicKey{ID: key.id, JWK: public, Expires: key.made.Add(publicLife)}); err != nil {
 		return nil, fmt.Errorf("backstage: publish a key: %w", err)
 	}
 	i.log.Info("a new key signs plugin tokens", slog.String("kid", key.id))
