@@ -42,11 +42,14 @@ unit: $(WITH_POSTGRES) browser ## Run all tests with the race detector, on SQLit
 	$(if $(filter ./...,$(PACKAGES)),$(GO) test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) -run '^TestBigInbox$$' ./e2e/page)
 
 # The tests of the web page need a browser: the one named by CHROMIUM, or one that is
-# installed. Where there is none and apt may be used, it is installed.
+# installed. Where there is none, root has Debian's installed.
 .PHONY: browser
 browser:
 	@[ -n "$${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null || \
-		{ echo "installing Chromium (only the first time)"; apt-get install -y --no-install-recommends chromium; }
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || \
+			{ echo "no browser: install Chromium, or name one with CHROMIUM=/path/to/it" >&2; exit 1; }; \
+		echo "installing Chromium (only the first time)"; \
+		apt-get install -y --no-install-recommends chromium || { apt-get update && apt-get install -y --no-install-recommends chromium; }; }
 
 .PHONY: screenshots
 screenshots: browser ## Make the pictures of the web page for the documentation

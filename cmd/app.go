@@ -152,6 +152,9 @@ func (a *app) openStorage(ctx context.Context, registry *prometheus.Registry) (e
 		return err
 	}
 	a.lifecycle.add("the link to other instances", func(context.Context) error { return a.bus.Close() })
+	if err := registry.Register(&busCollector{a.bus.Stats}); err != nil {
+		return err
+	}
 	a.store, err = storage.New(a.db, a.queue, storage.Config{})
 	return err
 }
@@ -341,8 +344,9 @@ const onceKeysAge = 30 * 24 * time.Hour
 // endedTokensAge is how long API tokens are listed that expired or were revoked.
 const endedTokensAge = 30 * 24 * time.Hour
 
-// housekeeping removes what has expired: notifications once a day, claims once
-// an hour. Several instances doing so at once do no harm.
+// housekeeping removes what has expired: sessions, idempotency keys and the marks of
+// processed messages once an hour, the rest once a day. Several instances doing so at
+// once do no harm.
 func (a *app) housekeeping(ctx context.Context) {
 	const batch = 1000
 	sweep := func(what string, remove func(context.Context, time.Time, int) (int, error), age time.Duration) {

@@ -50,9 +50,9 @@ func WithChannel(c channels.Channel) Option {
 	return func(e *extras) { e.channels = append(e.channels, c) }
 }
 
-// WithDecider replaces what decides which channels a user lets through. Without
-// it, that are the users' settings and the configuration; with it, what the
-// settings page shows is no longer what is delivered.
+// WithDecider replaces what decides which channels a user lets through. By
+// default the users' settings and the configuration decide; with another decider,
+// what the settings page shows is no longer what is delivered.
 func WithDecider(d processors.Decider) Option {
 	return func(e *extras) { e.decider = d }
 }
