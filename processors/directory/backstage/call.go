@@ -29,10 +29,10 @@ type failure struct {
 }
 
 // call makes a request and reads its answer, again if need be. read may be
-// called more than once; what it read before is void then.
-func (c *Client) call(method, path string, body []byte, read func(*json.Decoder) error) error {
+// called more than once; what it read before is void then. It ends with ctx.
+func (c *Client) call(ctx context.Context, method, path string, body []byte, read func(*json.Decoder) error) error {
 	for attempt := 1; ; attempt++ {
-		failed := c.once(method, path, body, read)
+		failed := c.once(ctx, method, path, body, read)
 		if failed == nil {
 			c.metrics.requests.WithLabelValues("ok").Inc()
 			return nil
@@ -50,7 +50,7 @@ func (c *Client) call(method, path string, body []byte, read func(*json.Decoder)
 		if !failed.again || attempt >= c.config.Attempts {
 			return err
 		}
-		if !c.pause(max(failed.after, c.backoff(attempt))) {
+		if !pause(ctx, max(failed.after, c.backoff(attempt))) {
 			return err
 		}
 	}
@@ -66,22 +66,21 @@ func (c *Client) backoff(attempt int) time.Duration {
 	return delay/2 + time.Duration(rand.Int64N(int64(delay/2)+1)) //nolint:gosec // G404: jitter is no secret
 }
 
-// pause waits; it returns false if the client was closed.
-func (c *Client) pause(d time.Duration) bool {
+// pause waits; it returns false if ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-c.life.Done():
+	case <-ctx.Done():
 		return false
 	}
 }
 
-// once makes one request. Its context is the client's and not a caller's, since
-// the answer serves whoever asks.
-func (c *Client) once(method, path string, body []byte, read func(*json.Decoder) error) *failure {
-	ctx, cancel := context.WithTimeout(c.life, c.config.Timeout)
+// once makes one request.
+func (c *Client) once(ctx context.Context, method, path string, body []byte, read func(*json.Decoder) error) *failure {
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, c.api+path, bytes.NewReader(body))
 	if err != nil {

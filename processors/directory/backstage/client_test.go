@@ -345,6 +345,23 @@ func TestOneCallerGivesUp(t *testing.T) {
 	}
 }
 
+// TestUsersEndWithTheirCaller: nobody else waits for a list.
+func TestUsersEndWithTheirCaller(t *testing.T) {
+	h := start(t, group("user:a"), nil)
+	h.catalog.Behave(directorytest.Behaviour{Hang: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() { _, _, err := h.Users(ctx, "", 10); gone <- err }()
+	until(t, "the request", func() bool { now, _ := h.catalog.UnderWay(); return now == 1 })
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if n := len(h.catalog.Requests()); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 func TestTooLargeAnswers(t *testing.T) {
 	entities := directorytest.Organisation()
 	big := directorytest.Entity{Kind: "Group", Name: "big", Parent: "group:board", Children: []string{"group:backend"}}

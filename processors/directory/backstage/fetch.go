@@ -24,7 +24,8 @@ const (
 	ownerOf   = "ownerOf"
 )
 
-// fetch asks for refs and puts what it learns into the cache.
+// fetch asks for refs and puts what it learns into the cache. It ends with the client
+// and not with a caller, since the answer serves whoever asks.
 func (c *Client) fetch(refs []string) (map[string]*directory.Record, error) {
 	records := make(map[string]*directory.Record, len(refs))
 	err := c.byRefs(refs, records)
@@ -86,7 +87,7 @@ func (c *Client) entities(refs []string, relations bool) ([]*wireEntity, error) 
 		return nil, fmt.Errorf("backstage catalog: %w", err)
 	}
 	var entities []*wireEntity
-	err = c.call(http.MethodPost, "/entities/by-refs", body, func(d *json.Decoder) error {
+	err = c.call(c.life, http.MethodPost, "/entities/by-refs", body, func(d *json.Decoder) error {
 		entities = make([]*wireEntity, 0, len(refs))
 		_, err := decodeAnswer(d, func(d *json.Decoder) error {
 			var e *wireEntity
@@ -149,7 +150,7 @@ func (c *Client) related(relation, ref string) ([]string, error) {
 		cursor string
 	)
 	for range maxPages {
-		page, next, err := c.page("relations."+relation+"="+ref, cursor, c.config.PageSize)
+		page, next, err := c.page(c.life, "relations."+relation+"="+ref, cursor, c.config.PageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -163,14 +164,14 @@ func (c *Client) related(relation, ref string) ([]string, error) {
 
 // page asks by-query for a page of the references of all entities that match a
 // filter. A cursor has the filter.
-func (c *Client) page(filter, cursor string, limit int) (refs []string, next string, err error) {
+func (c *Client) page(ctx context.Context, filter, cursor string, limit int) (refs []string, next string, err error) {
 	query := url.Values{"fields": {"kind,metadata.name,metadata.namespace"}, "limit": {strconv.Itoa(limit)}}
 	if cursor == "" {
 		query.Set("filter", filter)
 	} else {
 		query.Set("cursor", cursor)
 	}
-	err = c.call(http.MethodGet, "/entities/by-query?"+query.Encode(), nil, func(d *json.Decoder) (err error) {
+	err = c.call(ctx, http.MethodGet, "/entities/by-query?"+query.Encode(), nil, func(d *json.Decoder) (err error) {
 		refs = refs[:0]
 		next, err = decodeAnswer(d, func(d *json.Decoder) error {
 			var e wireEntity
@@ -188,9 +189,15 @@ func (c *Client) page(filter, cursor string, limit int) (refs []string, next str
 }
 
 // Users implements [directory.Lister].
-func (c *Client) Users(_ context.Context, after string, limit int) (refs []string, next string, err error) {
-	refs, next, err = c.page("kind=user", after, min(limit, c.config.PageSize))
-	c.tell(err)
+func (c *Client) Users(ctx context.Context, after string, limit int) (refs []string, next string, err error) {
+	// Nobody else waits for this answer.
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.life, cancel)()
+	refs, next, err = c.page(asking, "kind=user", after, min(limit, c.config.PageSize))
+	if ctx.Err() == nil { // who gave up has not learned whether the catalog is away
+		c.tell(err)
+	}
 	return refs, next, err
 }
 

@@ -15,6 +15,8 @@ const maxFileBytes = 64 << 20
 // file is one file of the catalog, and the last good state of it.
 type file struct {
 	name string
+	// content reads it.
+	content func(name string) ([]byte, error)
 	// stat is what the last look saw; settled is set once a content was read that
 	// had not changed for a whole interval.
 	stat    fs.FileInfo
@@ -62,7 +64,7 @@ func (f *file) look() (changed bool) {
 
 // read takes the file's content over if it is good.
 func (f *file) read() (changed bool) {
-	content, err := readFile(f.name)
+	content, err := f.content(f.name)
 	if err != nil {
 		return f.unreadable(err)
 	}
@@ -80,8 +82,10 @@ func (f *file) read() (changed bool) {
 }
 
 // unreadable forgets which content was read last, so that the same content counts
-// when it is back.
+// when it is back, and that the file is settled: what keeps it from being read may pass
+// and leave no trace on the file.
 func (f *file) unreadable(err error) bool {
+	f.settled = false
 	f.digest = [sha256.Size]byte{}
 	return f.broken(&FileError{File: f.name, Message: reason(err)})
 }

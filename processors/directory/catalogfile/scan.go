@@ -19,7 +19,7 @@ func (c *Catalog) scan() {
 	names, named, remarks := c.list()
 	for _, name := range names {
 		if c.files[name] == nil {
-			c.files[name] = &file{name: name}
+			c.files[name] = &file{name: name, content: readFile}
 		}
 	}
 	changed := c.current.Load() == nil
