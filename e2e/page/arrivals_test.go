@@ -121,7 +121,7 @@ func TestDesktopNotificationsLeadToTheirOwn(t *testing.T) {
 // fakeSound stands in for what makes sounds, and counts them.
 const fakeSound = `window.tones = 0;
 class Silent { connect(next) { return next; } }
-window.AudioContext = class { currentTime = 0; destination = new Silent(); };
+window.AudioContext = class { resume() { return Promise.resolve(); } currentTime = 0; destination = new Silent(); };
 window.GainNode = class extends Silent { gain = { setValueAtTime() {}, linearRampToValueAtTime() {}, exponentialRampToValueAtTime() {} }; };
 window.OscillatorNode = class extends Silent { start() { window.tones += 1; } stop() {} };`
 

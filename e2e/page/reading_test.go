@@ -172,6 +172,25 @@ func TestDatesAndOriginsFilter(t *testing.T) {
 	}
 }
 
+// Browsers tell of every digit of a year, as if it were the whole.
+func TestADateIsTyped(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Send(payload{"title": "Today"})
+	p := s.open(t, "/")
+	p.WaitCount(".row", 1)
+	p.choose("Date", "date")
+	p.Wait(`document.querySelector('input[type=date]')`)
+	p.Evaluate(`document.querySelector('input[type=date]').focus()`)
+	p.Press("1", "1", "0", "1", "2", "0", "2", "6")
+	p.Wait(`location.search === '?since=2026-11-01'`)
+	p.WaitCount(".row", 1)
+	p.Press("\b")
+	p.Wait(`location.search === ''`)
+	p.Press("2", "0", "2", "5")
+	p.Wait(`location.search === '?since=2025-11-01'`)
+}
+
 func TestEveryEmptyViewSaysWhy(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")

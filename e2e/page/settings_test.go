@@ -208,6 +208,10 @@ func TestUsersMakeTokensOfTheirOwn(t *testing.T) {
 	p.Click("dialog .danger", "Revoke")
 	p.WaitText("tbody .state", "Revoked")
 
+	t.Log("The document is as tall as the window, whatever is in the page.")
+	p.Size(1100, 500)
+	p.Wait(`document.documentElement.scrollHeight <= innerHeight`)
+
 	t.Log("Guests make none.")
 	guest := serve(t, "").open(t, "/settings")
 	guest.WaitText("h2", "This browser")

@@ -75,8 +75,16 @@ export function chime() {
   }
 }
 
+/** wake lets sound begin later: some browsers allow that only with a click or a key. */
+function wake() {
+  if (preferences.state.sound !== 'on' || audio?.state === 'running') return;
+  audio ??= new AudioContext();
+  audio.resume().catch(() => {});
+}
+
 export function announceArrivals() {
   lead();
+  for (const gesture of ['click', 'keydown']) addEventListener(gesture, wake);
   onArrival(async (arrived) => {
     const { desktop, sound } = preferences.state;
     if (!speaks() || (desktop !== 'on' && sound !== 'on')) return;

@@ -62,7 +62,7 @@ function New({ admin, onMade, onClose }) {
   };
   return html`<${Dialog} title=${t('admin.token.new')} onClose=${onClose}>
     <form class="form" onSubmit=${submit}>
-      <${Text} label=${t('admin.token.name')} value=${form.name} onText=${(name) => set({ name })} required maxlength="100" hint=${t('admin.token.name.text')} />
+      <${Text} label=${t('admin.token.name')} value=${form.name} onText=${(name) => set({ name })} autofocus required maxlength="100" hint=${t('admin.token.name.text')} />
       <fieldset class="choices"><legend>${t('admin.token.may')}</legend>
         ${kinds.filter((kind) => admin || kind !== 'send').map((kind) => html`<label class="check" key=${kind}><input type="radio" name="kind" value=${kind} checked=${form.kind === kind} onChange=${() => set({ kind, whom: '' })} /><span>${t(`admin.scope.${kind}`)}</span></label>`)}
         ${admin && html`<label class="check"><input type="checkbox" class="tick" checked=${form.admin} onChange=${(event) => set({ admin: event.currentTarget.checked })} /><span>${t('admin.scope.admin')}</span></label>`}

@@ -8,14 +8,12 @@ import { address, asQuery, groupings, isNarrowed, severities, widened } from './
 
 const typingPause = 250;
 
-const asked = { topics: 'topics', origins: 'settings' };
-
 /** useChoices reads the topics and origins there are, when somebody wants to choose. */
 function useChoices(filter) {
   const [choices, setChoices] = useState({ topics: [], origins: [] });
   const read = async () => {
     const { read: isRead, saved } = asQuery(filter);
-    const [topics, settings] = await Promise.allSettled([get(`notifications/${asked.topics}`, { origin: filter.origin, read: isRead, saved }), get(`notifications/${asked.origins}`)]);
+    const [topics, settings] = await Promise.allSettled([get('notifications/topics', { origin: filter.origin, read: isRead, saved }), get('notifications/settings')]);
     setChoices({
       topics: topics.value?.topics ?? [],
       origins: settings.value?.channels[0]?.origins.map((origin) => origin.id) ?? [],
@@ -61,6 +59,13 @@ export function Filters({ filter, id }) {
     read();
   };
   const pick = (patch, replace = false) => go(address({ ...filter, ...patch }, id), { replace });
+  const pickDate = (event) => {
+    const date = event.currentTarget.value;
+    // Who empties the field is about to fill it, and some browsers tell of every digit of
+    // a year: 0002, 0020, ...
+    if (!date) setDated(true);
+    if (!date.startsWith('0')) pick({ since: date });
+  };
   const since = ['today', '7d', '30d'];
   const isDate = dated || /^\d{4}-/.test(filter.since);
   const active = ['severity', 'origin', 'topic', 'since', 'group'].filter((field) => filter[field]).length;
@@ -78,7 +83,7 @@ export function Filters({ filter, id }) {
       <${Pick} label=${t('since')} value=${isDate ? 'date' : filter.since}
         options=${[...since.map((one) => [one, t(`since.${one}`)]), ['date', t('since.date')]]}
         onPick=${(one) => { setDated(one === 'date'); if (one !== 'date') pick({ since: one }); }} />
-      ${isDate && html`<input class="pick" type="date" aria-label=${t('since.date')} value=${filter.since} onChange=${(event) => pick({ since: event.currentTarget.value })} />`}
+      ${isDate && html`<input class="pick" type="date" aria-label=${t('since.date')} value=${filter.since} onChange=${pickDate} />`}
       <${Pick} label=${t('group')} any=${t('group.none')} value=${filter.group}
         options=${groupings.map((one) => [one, t(`group.${one}`)])} onPick=${(group) => pick({ group })} />
       ${isNarrowed(filter) && html`<button type="button" class="quiet-button" onClick=${() => { setDated(false); go(address(widened(filter), id)); }}>${t('filters.clear')}</button>`}

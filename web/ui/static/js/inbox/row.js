@@ -38,9 +38,8 @@ function draw({ n, top, height, position, size, active, open, ticked, onOpen, on
   };
   return html`<li class=${`row${n.read ? '' : ' unread'}${open ? ' open' : ''}${ticked ? ' ticked' : ''}${text ? '' : ' brief'}`}
     style=${{ transform: `translateY(${top}px)`, height: `${height}px` }} aria-posinset=${position} aria-setsize=${size} data-id=${n.id} onFocusIn=${() => onFocus(n)}>
-    <label class="row-lead">
-      <input type="checkbox" class="tick" checked=${ticked} tabindex=${inOrder} aria-label=${t('row.select', { title })}
-        onClick=${(event) => { event.preventDefault(); setTimeout(() => onTick(n, event.shiftKey)); }} />
+    <label class="row-lead" onClick=${(event) => { event.preventDefault(); setTimeout(() => onTick(n, event.shiftKey)); }}>
+      <input type="checkbox" class="tick" checked=${ticked} tabindex=${inOrder} aria-label=${t('row.select', { title })} />
       <span class="unread-dot" />
     </label>
     <${Severity} value=${severity} label=${t(`severity.${severity}`)} />

@@ -66,6 +66,8 @@ function Loading() {
   return html`<div class="skeleton" aria-busy="true"><span class="sr">${t('loading')}</span>${[0, 1, 2, 3, 4, 5, 6].map((i) => html`<div class="skeleton-row" key=${i}><span /><span /></div>`)}</div>`;
 }
 
+let wasShown = false;
+
 export function Inbox({ filter, id }) {
   const { rows, state, total, done, failure, arrived, filter: loaded } = useStore(list);
   const { ids } = useStore(selection);
@@ -79,8 +81,12 @@ export function Inbox({ filter, id }) {
     clear();
     if (JSON.stringify(list.state.filter) !== wanted) openList(filter);
   }, [wanted]);
-  // Coming back from the settings, the list may be out of date.
-  useEffect(() => { if (list.state.filter && list.state.state === 'ready') refresh(); }, []);
+  // Coming back from the settings, the list may be out of date; what the page opened with
+  // is not.
+  useEffect(() => {
+    if (wasShown && list.state.filter && list.state.state === 'ready') refresh();
+    wasShown = true;
+  }, []);
 
   const items = useMemo(() => itemsOf(rows, filter.group), [rows, filter.group]);
   const active = rows.find((n) => n.id === activeId) ?? rows.find((n) => n.id === id) ?? rows[0];
