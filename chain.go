@@ -22,9 +22,9 @@ type Stage interface {
 // Batch is what one queue message carries through the chain.
 type Batch struct {
 	Items []*Item
-	// Deadline is when custom processors have to be through with the whole batch,
-	// all of them together. An item that is not through by then is set aside, so
-	// that it delays no other. Zero means no bound but the context's.
+	// Deadline is when custom processors and the directory have to be through with
+	// the whole batch, all of them together. An item that is not through by then is
+	// set aside, so that it delays no other. Zero means no bound but the context's.
 	Deadline time.Time
 }
 
@@ -117,6 +117,6 @@ func (r *Routed) Suppress(decide func(channel string) Rule) {
 	}
 }
 
-// ErrPatience is why an item was set aside that a custom processor did not
-// finish by [Batch.Deadline]. It is tried again on its own, with more time.
+// ErrPatience is why an item was set aside that a custom processor or the directory
+// did not finish by [Batch.Deadline]. It is tried again on its own, with more time.
 var ErrPatience = errors.New("did not finish in time")

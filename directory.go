@@ -32,7 +32,7 @@ type Resolution struct {
 
 // Directory knows users, groups and what is owned by whom. Implementations are
 // held to processors/directory/directorytest. They must be safe for concurrent
-// use.
+// use and return soon after ctx is done: whole batches of requests wait for them.
 //
 // An error means that the directory cannot tell now (unreachable, not loaded
 // yet) and is marked [Transient]: the caller tries again later. What is not in

@@ -97,3 +97,52 @@ func (d *DirectTargets) split(at string, refs []string) (entities []string, targ
 	}
 	return entities, targets, nil
 }
+
+// join adds direct targets to those that a processor may have named by itself, which
+// need no leave: their channels get the names they have, and doubles are dropped. A
+// channel that is not there is left to the pipeline.
+func (d *DirectTargets) join(at string, given, more []DirectTarget) ([]DirectTarget, error) {
+	if len(given) == 0 {
+		return more, nil
+	}
+	var joined []DirectTarget
+	seen := make(map[DirectTarget]bool)
+	add := func(target DirectTarget) {
+		if !seen[target] {
+			seen[target] = true
+			joined = append(joined, target)
+		}
+	}
+	for i, target := range given {
+		at := at + "/" + strconv.Itoa(i)
+		if target.Address = strings.TrimSpace(target.Address); target.Address == "" {
+			return nil, invalid(at+"/address", "must NOT be empty")
+		}
+		if fault := textFault(target.Address, MaxEntityRef, false); fault != "" {
+			return nil, invalid(at+"/address", "%s", fault)
+		}
+		if fault := textFault(target.Channel, MaxEntityRef, false); fault != "" {
+			return nil, invalid(at+"/channel", "%s", fault)
+		}
+		target.Channel = d.nameOf(target.Channel)
+		add(target)
+	}
+	for _, target := range more {
+		add(target)
+	}
+	if len(joined) > MaxEntityRefs {
+		return nil, invalid(at, "must NOT have more than %d items", MaxEntityRefs)
+	}
+	return joined, nil
+}
+
+// nameOf returns the name of a channel as it has it, however it is written; a name
+// that no channel has is returned as it is.
+func (d *DirectTargets) nameOf(channel string) string {
+	if d != nil {
+		if name, known := d.names[FoldID(strings.TrimSpace(channel))]; known {
+			return name
+		}
+	}
+	return channel
+}

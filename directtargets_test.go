@@ -1,6 +1,11 @@
 package signalbox
 
-import "testing"
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
 
 func TestNewDirectTargets(t *testing.T) {
 	channels := []string{"Web", "Email", "Slack"}
@@ -65,5 +70,42 @@ func TestDirectTargetsOfARequest(t *testing.T) {
 	alone := SendRequest{Recipients: Recipients{Type: RecipientsEntity, EntityRefs: []string{"slack:#a"}}, Payload: Payload{Title: "t"}}
 	if err := (Validator{Direct: d}).Request(&alone); err != nil {
 		t.Errorf("a request to a direct target alone: %v", err)
+	}
+}
+
+// TestDirectTargetsOfAProcessor: it may name any address, of channels as they are
+// called.
+func TestDirectTargetsOfAProcessor(t *testing.T) {
+	d, err := NewDirectTargets([]string{"Email", "Slack"}, []string{"email:*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(targets ...DirectTarget) *SendRequest {
+		return &SendRequest{
+			Recipients: Recipients{Type: RecipientsEntity, EntityRefs: []string{"email:a@example.com"}, Targets: targets},
+			Payload:    Payload{Title: "t"},
+		}
+	}
+	good := of(DirectTarget{"email", " a@example.com "}, DirectTarget{"SLACK", "#ops"}, DirectTarget{"Slack", "#ops"}, DirectTarget{"Gone", "x"})
+	if err := (Validator{Direct: d}).Request(good); err != nil {
+		t.Fatal(err)
+	}
+	if want := []DirectTarget{{"Email", "a@example.com"}, {"Slack", "#ops"}, {"Gone", "x"}}; !slices.Equal(good.Recipients.Targets, want) {
+		t.Errorf("%+v, want %+v", good.Recipients.Targets, want)
+	}
+	var many []DirectTarget
+	for i := range MaxEntityRefs { // and that of the sender
+		many = append(many, DirectTarget{"Slack", strconv.Itoa(i)})
+	}
+	for name, bad := range map[string]*SendRequest{
+		"no address":         of(DirectTarget{"Slack", " "}),
+		"control characters": of(DirectTarget{"Slack", "#a\x00"}),
+		"no UTF-8":           of(DirectTarget{"Sl\xffck", "#a"}),
+		"long":               of(DirectTarget{"Slack", strings.Repeat("x", MaxEntityRef+1)}),
+		"many":               of(many...),
+	} {
+		if err := (Validator{Direct: d}).Request(bad); ErrorCode(err) != CodeInput {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

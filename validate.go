@@ -68,7 +68,10 @@ func (v Validator) recipients(at string, r *Recipients) error {
 	if err != nil {
 		return err
 	}
-	r.EntityRefs, r.Targets = entities, append(r.Targets, targets...)
+	r.EntityRefs = entities
+	if r.Targets, err = v.Direct.join(at+"/recipients/targets", r.Targets, targets); err != nil {
+		return err
+	}
 	if r.EntityRefs, err = entityRefs(at+"/recipients/entityRef", r.EntityRefs, MaxEntityRefs); err != nil {
 		return unsendable(err)
 	}

@@ -130,8 +130,9 @@ type Limits struct {
 	// Timeout bounds a call. Defaults to, and is at most, the pipeline's
 	// processor timeout.
 	Timeout time.Duration
-	// PerChannel bounds all calls, PerTarget those with the same Target.Limit.
-	// Several instances share them. Default to no limit.
+	// PerChannel bounds deliveries (a Resolve and the Deliver that follows count
+	// once), PerTarget those with the same Target.Limit. Several instances share
+	// them. Default to no limit.
 	PerChannel, PerTarget Rate
 }
 

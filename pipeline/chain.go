@@ -13,7 +13,7 @@ type chain []signalbox.Stage
 // fails the live items, each of which is then settled by itself.
 func (c chain) process(ctx context.Context, batch *signalbox.Batch) {
 	for _, stage := range c {
-		if err := protect(func() error { return stage.Process(ctx, batch) }); err != nil {
+		if err := signalbox.Guard(func() error { return stage.Process(ctx, batch) }); err != nil {
 			for _, item := range batch.Live() {
 				item.Fail(stage.Name(), err)
 			}

@@ -205,7 +205,7 @@ func (c *coalescer) commit(batch []*pending) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
-	err := protect(func() error {
+	err := signalbox.Guard(func() error {
 		return c.accepter.Accept(ctx, claims, func(earlier []*signalbox.Claim) []signalbox.Message {
 			for i, p := range claimed {
 				p.earlier = earlier[i]

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/signalbox/signalbox"
 )
@@ -17,15 +18,16 @@ type Rules interface {
 
 // newOptionsStage returns the stage that runs the options phase of a processor on
 // what filter lets through; the rest passes it by.
-func newOptionsStage(processor signalbox.OptionsProcessor, rules Rules, filter signalbox.PayloadFilter) signalbox.Stage {
-	return &optionsStage{processor: processor, rules: rules, filter: filter, isolation: newIsolation(processor.Name())}
+func newOptionsStage(processor signalbox.OptionsProcessor, rules Rules, filter signalbox.PayloadFilter, hasChannel func(name string) bool) signalbox.Stage {
+	return &optionsStage{processor: processor, rules: rules, filter: filter, hasChannel: hasChannel, isolation: newIsolation(processor.Name())}
 }
 
 type optionsStage struct {
-	processor signalbox.OptionsProcessor
-	rules     Rules
-	filter    signalbox.PayloadFilter
-	isolation *isolation
+	processor  signalbox.OptionsProcessor
+	rules      Rules
+	filter     signalbox.PayloadFilter
+	hasChannel func(name string) bool
+	isolation  *isolation
 }
 
 func (s *optionsStage) Name() string { return s.processor.Name() }
@@ -61,11 +63,26 @@ func (s *optionsStage) run(ctx context.Context, original signalbox.SendRequest) 
 		return original, err
 	}
 	changed.ID, changed.Origin, changed.Created = original.ID, original.Origin, original.Created
-	if err := s.rules.Request(&changed); err != nil {
+	err := s.rules.Request(&changed)
+	if err == nil {
+		err = s.checkTargets(original.Recipients.Targets, changed.Recipients.Targets)
+	}
+	if err != nil {
 		// What it produced now it will produce again.
 		return original, signalbox.Permanent(fmt.Errorf("%s left an invalid request: %w", s.Name(), err))
 	}
 	return changed, nil
+}
+
+// checkTargets refuses direct targets that the processor added on channels that are
+// not there. One that was there before is not its doing: its channel was removed.
+func (s *optionsStage) checkTargets(before, after []signalbox.DirectTarget) error {
+	for _, target := range after {
+		if !s.hasChannel(target.Channel) && !slices.Contains(before, target) {
+			return fmt.Errorf("there is no channel %q for the direct target %q", target.Channel, target.Address)
+		}
+	}
+	return nil
 }
 
 // newPreProcessStage returns the stage that runs the per-recipient phase of a

@@ -67,7 +67,7 @@ type routedDelivery struct {
 	routed       *signalbox.Routed
 	notification signalbox.Notification
 	record       signalbox.DeliveryRecord
-	// current is unset if a newer revision is there, or this one was there before.
+	// current is false if a newer revision exists or this one was stored before.
 	current bool
 	// repeated is set if it was there before: then everything is recorded.
 	repeated bool
@@ -169,7 +169,7 @@ func (p *Pipeline) planRecords(c *plan, w *work) {
 			continue // see planFailure
 		case split != nil && !split.final:
 			continue // it was put off, whole
-		case split != nil, len(item.Unknown) > 0, e.Redriven, e.Attempt+e.Waits > 0,
+		case split != nil && e.Part == 0, len(item.Unknown) > 0, e.Redriven, e.Attempt+e.Waits > 0,
 			e.Part == 0 && (len(item.Users) == 0 || speaks(item)):
 			c.commit.Requests = append(c.commit.Requests, record)
 		}

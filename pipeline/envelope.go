@@ -32,7 +32,8 @@ type entry struct {
 	// message.
 	Revision int64 `json:"revision,omitempty"`
 	// Users and Part are set on a part of a request with many recipients; parts
-	// are numbered from 1.
+	// are numbered from 1. A part that is still too large has the number of the
+	// first of those that it becomes.
 	Users []string `json:"users,omitempty"`
 	Part  int      `json:"part,omitempty"`
 	retry.Tries

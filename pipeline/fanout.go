@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/signalbox/signalbox"
@@ -15,20 +16,32 @@ func partRows(p *signalbox.Payload) int {
 	return min(maxPartRows, max(1, maxCommitBytes/2/p.Size()))
 }
 
-// maxNamed bounds the users that the parts of one batch name: the messages that
-// name them are published in one commit.
-const maxNamed = 100_000
+// Bounds of what is published in one commit.
+const (
+	// maxNamed bounds the users that the parts of one batch name. A single request
+	// beyond it names all of its own.
+	maxNamed = 100_000
+	// maxParts bounds the messages that a request, or a part of one, becomes.
+	maxParts = 64
+)
+
+// partMessages is how many messages with a payload are published together.
+func partMessages(p *signalbox.Payload) int {
+	return min(maxParts, max(2, maxCommitBytes/p.Size()))
+}
 
 // fanOut keeps a batch from becoming more than can be processed and committed
 // together, now that it is known who gets what, and routes what stays.
 //
 //   - A request with many recipients becomes messages on TopicFanout, one per part,
 //     that name their users: memory is bounded, other notifications are not delayed,
-//     and after a crash in the middle only the parts that are missing are made.
+//     and after a crash in the middle only the parts that are missing are made. Each
+//     message has the payload, so there are only so many at a time: parts that are
+//     too large become parts in turn.
 //   - A request for which there is no room beside the others becomes such a message
 //     as it is.
 func (p *Pipeline) fanOut(w *work) error {
-	rows, bytes, named := 0, 0, 0
+	rows, bytes, named, published := 0, 0, 0, 0
 	for i, item := range w.batch.Items {
 		if item.Err != nil {
 			continue
@@ -36,11 +49,14 @@ func (p *Pipeline) fanOut(w *work) error {
 		users, size := len(item.Users), len(item.Users)*item.Request.Payload.Size()
 		shared := p.sharedOf(&w.entries[i], item)
 		var err error
-		switch part := partRows(&item.Request.Payload); {
-		case w.entries[i].Part == 0 && users > part && (named == 0 || named+users <= maxNamed):
-			named += users
-			w.fanouts[i], err = inParts(w.entries[i], item, part)
-		case w.entries[i].Part == 0 && users > part,
+		part := partRows(&item.Request.Payload)
+		messages := partMessages(&item.Request.Payload)
+		copies := min(messages, ceil(users, part)) * item.Request.Payload.Size()
+		switch {
+		case users > part && (named == 0 || named+users <= maxNamed && published+copies <= maxCommitBytes):
+			named, published = named+users, published+copies
+			w.fanouts[i], err = inParts(w.entries[i], item, part, messages)
+		case users > part,
 			rows > 0 && (rows+users > maxCommitRows || bytes+size > maxCommitBytes):
 			w.fanouts[i], err = alone(w.entries[i])
 		default:
@@ -54,13 +70,20 @@ func (p *Pipeline) fanOut(w *work) error {
 	return nil
 }
 
-// inParts makes a message for each part of a request's recipients.
-func inParts(e entry, item *signalbox.Item, size int) (*fanout, error) {
+// inParts makes messages for the recipients of a request, or of a part of one: one
+// for each size of them, or for as many times that as it takes to make no more than
+// limit.
+func inParts(e entry, item *signalbox.Item, size, limit int) (*fanout, error) {
 	split := &fanout{key: "fanout/" + e.key(), final: true}
+	if e.Part > 0 { // the first of its parts has its number, but fewer users
+		split.key += fmt.Sprintf("+%d", len(item.Users))
+	}
+	step := ceil(ceil(len(item.Users), size), limit)
+	part := max(1, e.Part)
 	e.Request, e.Waiter = item.Request, ""
-	for users := range slices.Chunk(item.Users, size) {
-		e.Part++
-		e.Users = users
+	for users := range slices.Chunk(item.Users, step*size) {
+		e.Part, e.Users = part, users
+		part += step
 		payload, err := encodeSingle(e)
 		if err != nil {
 			return nil, err
@@ -69,6 +92,8 @@ func inParts(e entry, item *signalbox.Item, size int) (*fanout, error) {
 	}
 	return split, nil
 }
+
+func ceil(n, unit int) int { return (n + unit - 1) / unit }
 
 // alone makes a message of a request that is processed by itself.
 func alone(e entry) (*fanout, error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/pipeline/delivery"
+	"github.com/signalbox/signalbox/pipeline/isolate"
 	"github.com/signalbox/signalbox/pipeline/retry"
 )
 
@@ -255,13 +256,14 @@ func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item, po
 		c.given[i] = true
 		record.Status = signalbox.RequestFailed
 	}
-	if !errors.Is(item.Err, signalbox.ErrPatience) {
+	if attempted(&e, item.Err) {
 		c.commit.Requests = append(c.commit.Requests, record)
 	}
-	p.log.LogAttrs(context.Background(), level, "a request failed",
+	p.log.LogAttrs(context.Background(), level, "a request failed", append([]slog.Attr{
 		slog.String("request", item.Request.ID), slog.String("origin", item.Request.Origin),
 		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+1), slog.Int("waits", e.Waits),
-		slog.Bool("deadLetter", dead != nil), slog.Any("error", item.Err))
+		slog.Bool("deadLetter", dead != nil),
+	}, isolate.Attrs(item.Err)...)...)
 	return nil
 }
 
@@ -271,7 +273,7 @@ func (p *Pipeline) announce(ctx context.Context, w *work, c *plan, outcomes []si
 	p.signal(ctx, outcomes)
 	now := p.now()
 	for i, item := range w.batch.Items {
-		if item.Err == nil {
+		if item.Err == nil && !c.left[i] {
 			p.metrics.latency.Observe(now.Sub(item.Request.Created).Seconds())
 		}
 		if w.entries[i].Waiter == "" || ((item.Err != nil || c.left[i]) && !c.given[i]) {

@@ -1,18 +1,23 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/pipeline/isolate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -508,6 +513,42 @@ func TestGroupsInOneMessageAreBoundedTogether(t *testing.T) {
 	}
 }
 
+// TestLatencyIsMeasuredAtTheEnd: what becomes messages of its own is measured when
+// those are stored.
+func TestLatencyIsMeasuredAtTheEnd(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	b := newBench(t, func(d *Deps, _ *Config) { d.Recipients, d.Registerer = crowds{}, registry })
+	measured := func() uint64 {
+		t.Helper()
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			if family.GetName() == "signalbox_pipeline_seconds" {
+				return family.GetMetric()[0].GetHistogram().GetSampleCount()
+			}
+		}
+		t.Fatal("there is no such metric")
+		return 0
+	}
+	b.submit(t, request(fmt.Sprint(2*maxPartRows), "group:default/a"), request("1", "group:default/b"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if got := measured(); got != 1 {
+		t.Errorf("%d measured, want only what was stored", got)
+	}
+	for _, part := range b.memory.take(TopicFanout) {
+		if err := b.process(t, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := measured(); got != 3 {
+		t.Errorf("%d measured, want one and two parts", got)
+	}
+}
+
 // slow takes its time with every notification.
 type slow struct{ name string }
 
@@ -616,13 +657,45 @@ func TestHangingCallsLeaveRoomForOthers(t *testing.T) {
 	}
 }
 
+// panics panics in a stage.
+type panics struct{ away }
+
+func (panics) Process(context.Context, *signalbox.Batch) error { panic("oops") }
+
+// TestAPanicsStackIsLoggedNotStored: senders see what is stored.
+func TestAPanicsStackIsLoggedNotStored(t *testing.T) {
+	for name, add := range map[string]func(*Deps){
+		"a processor": func(d *Deps) { d.Processors = []signalbox.Processor{&faulty{}} },
+		"a stage":     func(d *Deps) { d.Stages = []signalbox.Stage{&panics{}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			b := newBench(t, func(d *Deps, _ *Config) {
+				add(d)
+				d.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			})
+			receipts := b.submit(t, request("panics", "user:default/jane"))
+			if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+				t.Fatal(err)
+			}
+			text := b.memory.requests[receipts[0].ID].Error
+			if !strings.HasSuffix(text, "panic: oops") || strings.Contains(text, ".go:") {
+				t.Errorf("stored: %s", text)
+			}
+			if !strings.Contains(log.String(), "handler_test.go:") {
+				t.Errorf("logged: %s", log.String())
+			}
+		})
+	}
+}
+
 func TestNoRoomForACallIsNoAttempt(t *testing.T) {
 	i := newIsolation("x")
-	i.stuck.Store(maxStuck)
+	i.calls = isolate.New(0, 0)
 	if err := i.call(t.Context(), func() error { return nil }); !signalbox.IsTransient(err) {
 		t.Errorf("too many stuck calls: %v", err)
 	}
-	i.stuck.Store(0)
+	i.calls = isolate.New(maxStuck, 0)
 	for range concurrency {
 		i.slots <- struct{}{}
 	}

@@ -2,12 +2,12 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/pipeline/isolate"
 )
 
 // isolation runs foreign code so that its panics, failures and hangs stay with
@@ -16,9 +16,7 @@ type isolation struct {
 	name string
 	// slots bounds the calls that somebody waits for.
 	slots chan struct{}
-	// stuck counts the calls that were given up and have not returned: a
-	// processor that ignores its context must not pile up goroutines.
-	stuck atomic.Int64
+	calls *isolate.Isolation
 }
 
 const (
@@ -29,13 +27,13 @@ const (
 )
 
 func newIsolation(name string) *isolation {
-	return &isolation{name: name, slots: make(chan struct{}, concurrency)}
+	return &isolation{name: name, slots: make(chan struct{}, concurrency), calls: isolate.New(maxStuck, 0)}
 }
 
 // call runs fn and returns its error, a panic as an error, or ErrPatience when
 // ctx ends first. In the last case fn may still be running: it must work on
 // values of its own, and its result is void. That there is no room for a call is
-// nobody's fault, and transient.
+// nobody's fault, and transient. The errors name the processor.
 func (i *isolation) call(ctx context.Context, fn func() error) error {
 	select {
 	case i.slots <- struct{}{}:
@@ -50,38 +48,11 @@ func (i *isolation) call(ctx context.Context, fn func() error) error {
 	if ctx.Err() != nil { // earlier processors used the time up
 		return fmt.Errorf("%s: %w", i.name, signalbox.ErrPatience)
 	}
-	if n := i.stuck.Load(); n >= maxStuck {
-		return signalbox.Transient(fmt.Errorf("%s: %d calls have not returned although their time was up", i.name, n))
+	err := i.calls.Call(ctx, fn)
+	if errors.Is(err, isolate.ErrLate) {
+		err = signalbox.ErrPatience
 	}
-	var over atomic.Bool // the call has ended, or was given up
-	done := make(chan error, 1)
-	go func() {
-		err := i.guarded(fn)
-		if !over.CompareAndSwap(false, true) {
-			i.stuck.Add(-1)
-		}
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	if !over.CompareAndSwap(false, true) {
-		return <-done // it ended just now: the result counts
-	}
-	i.stuck.Add(1)
-	return fmt.Errorf("%s: %w", i.name, signalbox.ErrPatience)
-}
-
-// guarded runs fn and names the processor in its error.
-func (i *isolation) guarded(fn func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%s: panic: %v\n%s", i.name, r, debug.Stack())
-		}
-	}()
-	if err := fn(); err != nil {
+	if err != nil {
 		return fmt.Errorf("%s: %w", i.name, err)
 	}
 	return nil

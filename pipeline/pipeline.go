@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/channels"
 	"github.com/signalbox/signalbox/pipeline/delivery"
+	"github.com/signalbox/signalbox/pipeline/isolate"
 	"github.com/signalbox/signalbox/pipeline/retry"
 )
 
@@ -212,7 +214,7 @@ func (p *Pipeline) compose() error {
 		filter := p.deps.Filters[processor.Name()]
 		phases := 0
 		if o, ok := processor.(signalbox.OptionsProcessor); ok {
-			options = append(options, newOptionsStage(o, p.deps.Rules, filter))
+			options = append(options, newOptionsStage(o, p.deps.Rules, filter, p.hasChannel))
 			phases++
 		}
 		if r, ok := processor.(signalbox.PreProcessor); ok {
@@ -271,11 +273,15 @@ func (p *Pipeline) route() {
 	}
 }
 
-// guard counts the messages that go back to the queue. The router logs why.
+// guard counts the messages that go back to the queue. The router logs why, but of a
+// panic not where.
 func (p *Pipeline) guard(msg *message.Message, handle func(context.Context, *message.Message) error) error {
-	err := protect(func() error { return handle(msg.Context(), msg) })
+	err := signalbox.Guard(func() error { return handle(msg.Context(), msg) })
 	if err != nil {
 		p.metrics.redelivered.Inc()
+	}
+	if bug := (*signalbox.PanicError)(nil); errors.As(err, &bug) {
+		p.log.LogAttrs(msg.Context(), slog.LevelError, "a message was not processed", isolate.Attrs(err)...)
 	}
 	return err
 }

@@ -2,12 +2,17 @@ package pipeline
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/pipeline/retry"
 )
+
+// attempted reports whether what failed was an attempt of e: what only has to leave
+// its batch has made none.
+func attempted(e *entry, cause error) bool {
+	return e.Alone || !errors.Is(cause, signalbox.ErrPatience)
+}
 
 // setAside says what becomes of a request that failed: a message for another
 // attempt, or a dead letter. The entry carries its Revision.
@@ -16,8 +21,7 @@ func (p *Pipeline) setAside(e entry, stage string, cause error) (*signalbox.Mess
 		delay time.Duration
 		again = true
 	)
-	// An item that only has to leave its batch has made no attempt.
-	if e.Alone || !errors.Is(cause, signalbox.ErrPatience) {
+	if attempted(&e, cause) {
 		delay, again = p.config.Retry.Decide(cause, &e.Tries)
 	}
 	e.Alone = true
@@ -49,14 +53,4 @@ func (p *Pipeline) deadLetter(e entry, stage string, cause error) (*signalbox.De
 		RequestID: e.Request.ID, Origin: e.Request.Origin,
 		Created: e.Request.Created, Died: p.now(),
 	}, nil
-}
-
-// protect turns a panic of fn into an error.
-func protect(fn func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v", r)
-		}
-	}()
-	return fn()
 }

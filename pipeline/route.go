@@ -87,7 +87,7 @@ func (p *Pipeline) routeUsers(item *signalbox.Item) []signalbox.Routed {
 // does.
 func (p *Pipeline) sharedOf(e *entry, item *signalbox.Item) []signalbox.Routed {
 	to := &item.Request.Recipients
-	if e.Part > 1 || to.Type != signalbox.RecipientsEntity || len(p.deps.Channels) == 0 {
+	if e.Part > 1 || to.Type != signalbox.RecipientsEntity || len(p.deps.Channels)+len(to.Targets) == 0 {
 		return nil
 	}
 	takers := newTakers(p.deps.Channels)
@@ -104,12 +104,23 @@ func (p *Pipeline) sharedOf(e *entry, item *signalbox.Item) []signalbox.Routed {
 		}
 	}
 	for _, target := range to.Targets {
-		shared = append(shared, signalbox.Routed{
+		routed := signalbox.Routed{
 			Notification: notificationOf(item, "", target.Channel+":"+target.Address),
-			Target:       target.Address, Named: true, Channels: []string{target.Channel},
-		})
+			Target:       target.Address, Named: true,
+		}
+		if p.hasChannel(target.Channel) {
+			routed.Channels = []string{target.Channel}
+		} else { // it was removed since the request was accepted: nobody would consume it
+			routed.Suppressed = []signalbox.Suppression{{Channel: target.Channel, Rule: signalbox.RuleNoAddress}}
+		}
+		shared = append(shared, routed)
 	}
 	return shared
+}
+
+// hasChannel reports whether there is an outside channel of that name.
+func (p *Pipeline) hasChannel(name string) bool {
+	return slices.ContainsFunc(p.deps.Channels, func(c channels.Channel) bool { return c.Name() == name })
 }
 
 // via are the entities that an item names besides users.
@@ -124,8 +135,8 @@ func via(item *signalbox.Item) []string {
 	return refs
 }
 
-// notificationOf is what an item is for a user. What has no user is told apart by
-// whom it is for.
+// notificationOf is what an item is for a user; whom tells notifications without a
+// user apart.
 func notificationOf(item *signalbox.Item, user, whom string) signalbox.Notification {
 	return signalbox.Notification{
 		ID:        signalbox.NotificationID(item.Request.ID, whom),

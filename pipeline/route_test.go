@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -38,6 +39,9 @@ func (mapped) Name() string { return "recipients" }
 
 func (m mapped) Process(_ context.Context, batch *signalbox.Batch) error {
 	for _, item := range batch.Live() {
+		if item.Users != nil {
+			continue
+		}
 		for _, ref := range item.Request.Recipients.EntityRefs {
 			if strings.HasPrefix(ref, "user:") {
 				item.Users = append(item.Users, ref)
@@ -226,5 +230,95 @@ func TestRequestRecords(t *testing.T) {
 	}
 	if r := status(); r.Status != signalbox.RequestProcessed {
 		t.Errorf("after a person put it back: %+v", r)
+	}
+}
+
+// TestARecordOfWhatHangs: a request that takes too long even alone has a record, of
+// every attempt and of its end. That it left its batch is none.
+func TestARecordOfWhatHangs(t *testing.T) {
+	f := &faulty{release: make(chan struct{})}
+	defer close(f.release)
+	b := newBench(t, func(d *Deps, c *Config) {
+		d.Processors = []signalbox.Processor{f}
+		c.Patience, c.ProcessorTimeout = time.Millisecond, 2*time.Millisecond
+		c.Retry.MaxAttempts = 2
+	})
+	receipts := b.submit(t, request("hangs", "user:default/jane"))
+	if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+		t.Fatal(err)
+	}
+	if record, there := b.memory.requests[receipts[0].ID]; there {
+		t.Errorf("leaving the batch is recorded: %+v", record)
+	}
+	for attempt, want := range []signalbox.RequestStatus{signalbox.RequestRetrying, signalbox.RequestFailed} {
+		if err := b.process(t, b.one(t, TopicRetry)); err != nil {
+			t.Fatal(err)
+		}
+		if r := b.memory.requests[receipts[0].ID]; r.Status != want || r.Stage != "faulty" || r.Attempts != attempt+1 || r.Error == "" {
+			t.Errorf("after attempt %d: %+v", attempt+1, r)
+		}
+	}
+	if len(b.memory.dead) != 1 {
+		t.Errorf("%d dead letters", len(b.memory.dead))
+	}
+}
+
+// TestATargetWhoseChannelIsGone is on record, and not published to a topic that
+// nobody consumes.
+func TestATargetWhoseChannelIsGone(t *testing.T) {
+	for name, list := range map[string][]channels.Channel{"none are left": nil, "others are left": {rooms{}}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(d *Deps, _ *Config) {
+				d.Channels = list
+				d.Processors = []signalbox.Processor{editor{}} // what it did not add is not its fault
+			})
+			r := request("t", "user:default/jane")
+			r.Recipients.Targets = []signalbox.DirectTarget{{Channel: "Gone", Address: "#ops"}}
+			b.submit(t, r)
+			if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.recorded(); !slices.Contains(got, "Gone/#ops suppressed address.none") {
+				t.Errorf("recorded %q", got)
+			}
+			if got := len(b.memory.take("deliveries.Gone")); got != 0 {
+				t.Errorf("%d messages that nobody consumes", got)
+			}
+			if len(b.memory.rows) != 2 || len(b.memory.dead) != 0 {
+				t.Errorf("%d rows, %d dead letters", len(b.memory.rows), len(b.memory.dead))
+			}
+		})
+	}
+}
+
+// aims adds direct targets.
+type aims []signalbox.DirectTarget
+
+func (aims) Name() string { return "aims" }
+
+func (a aims) ProcessOptions(_ context.Context, r *signalbox.SendRequest) error {
+	r.Recipients.Targets = append(r.Recipients.Targets, a...)
+	return nil
+}
+
+// TestAProcessorAimsAtNoChannel: that is as wrong as anything else that it leaves.
+func TestAProcessorAimsAtNoChannel(t *testing.T) {
+	direct, err := signalbox.NewDirectTargets([]string{"Rooms"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for channel, dead := range map[string]int{"rooms": 0, "Pager": 1} {
+		b := newBench(t, func(d *Deps, _ *Config) {
+			d.Channels = []channels.Channel{rooms{}}
+			d.Processors = []signalbox.Processor{aims{{Channel: channel, Address: "#ops"}}}
+			d.Rules = signalbox.Validator{Direct: direct}
+		})
+		b.submit(t, request("t", "group:default/team"))
+		if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.memory.dead) != dead || slices.Contains(b.recorded(), "Rooms/#ops queued") != (dead == 0) {
+			t.Errorf("%s: %d dead letters, recorded %q", channel, len(b.memory.dead), b.recorded())
+		}
 	}
 }

@@ -94,12 +94,13 @@ func (r *Recipients) resolve(ctx context.Context, batch *signalbox.Batch, items 
 // ask returns what the directory says; a panic of it is an error. What was cut
 // off by the patience waits on its own, and delays nobody.
 func (r *Recipients) ask(ctx context.Context, refs, exclude []string) (resolution signalbox.Resolution, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("directory: panic: %v", p)
-		}
-	}()
-	resolution, err = r.directory.Resolve(ctx, refs, exclude)
+	err = signalbox.Guard(func() (err error) {
+		resolution, err = r.directory.Resolve(ctx, refs, exclude)
+		return err
+	})
+	if bug := (*signalbox.PanicError)(nil); errors.As(err, &bug) {
+		return resolution, fmt.Errorf("directory: %w", err)
+	}
 	if err != nil && errors.Is(context.Cause(ctx), signalbox.ErrPatience) {
 		err = signalbox.Transient(fmt.Errorf("%w: %w", signalbox.ErrPatience, err))
 	}

@@ -135,4 +135,7 @@ func TestDirectoryPanics(t *testing.T) {
 	if plain.Err != nil || group.Err == nil || signalbox.IsTransient(group.Err) {
 		t.Errorf("%v, %v", plain.Err, group.Err)
 	}
+	if bug := (*signalbox.PanicError)(nil); !errors.As(group.Err, &bug) || group.Err.Error() != "directory: panic: broken" || len(bug.Stack) == 0 {
+		t.Errorf("the error %q", group.Err)
+	}
 }

@@ -1,16 +1,20 @@
 package processors
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/signalbox/signalbox"
 )
 
-// Decider knows what users want to receive, and where.
+// Decider knows what users want to receive, and where. It must be safe for concurrent
+// use and return soon after ctx is done: the batch, and what comes after it, waits for
+// the answer.
 type Decider interface {
-	// Decide returns, for each notification, which of channels it may go to. It
-	// is asked once per batch. Broadcasts are not asked for.
+	// Decide returns, for each notification and in their order, which of channels it
+	// may go to. It is asked once per batch. Broadcasts are not asked for.
 	Decide(ctx context.Context, notifications []*signalbox.Notification, channels []string) ([][]string, error)
 }
 
@@ -68,6 +72,9 @@ func (s *Settings) Process(ctx context.Context, batch *signalbox.Batch) error {
 		if err != nil {
 			return err
 		}
+		if len(allowed) != len(notifications) {
+			return fmt.Errorf("settings: %d answers about %d notifications", len(allowed), len(notifications))
+		}
 		for i, r := range routed {
 			apply(r, func(channel string) signalbox.SettingsDecision {
 				return signalbox.SettingsDecision{Delivered: slices.Contains(allowed[i], channel), Rule: signalbox.RuleDecider}
@@ -78,6 +85,14 @@ func (s *Settings) Process(ctx context.Context, batch *signalbox.Batch) error {
 	decisions, err := explainer.Explain(ctx, notifications, s.channels)
 	if err != nil {
 		return err
+	}
+	if len(decisions) != len(notifications) {
+		return fmt.Errorf("settings: %d answers about %d notifications", len(decisions), len(notifications))
+	}
+	for _, decided := range decisions { // all of them before any is applied
+		if len(decided) != len(s.channels) {
+			return fmt.Errorf("settings: %d decisions about %d channels", len(decided), len(s.channels))
+		}
 	}
 	for i, r := range routed {
 		apply(r, func(channel string) signalbox.SettingsDecision {
@@ -94,7 +109,7 @@ func (s *Settings) Process(ctx context.Context, batch *signalbox.Batch) error {
 func apply(r *signalbox.Routed, decide func(channel string) signalbox.SettingsDecision) {
 	r.Suppress(func(channel string) signalbox.Rule {
 		if decision := decide(channel); !decision.Delivered {
-			return decision.Rule
+			return cmp.Or(decision.Rule, signalbox.RuleDecider)
 		}
 		return ""
 	})

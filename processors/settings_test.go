@@ -169,3 +169,56 @@ func TestDecideIsExplain(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// sloppy answers with what it has.
+type sloppy struct {
+	allowed   [][]string
+	decisions [][]signalbox.SettingsDecision
+}
+
+func (s sloppy) Decide(context.Context, []*signalbox.Notification, []string) ([][]string, error) {
+	return s.allowed, nil
+}
+
+// explaining is a sloppy one that says why.
+type explaining struct{ sloppy }
+
+func (e explaining) Explain(context.Context, []*signalbox.Notification, []string) ([][]signalbox.SettingsDecision, error) {
+	return e.decisions, nil
+}
+
+func (explaining) ExplainShared(*signalbox.Notification, string) signalbox.SettingsDecision {
+	return signalbox.SettingsDecision{}
+}
+
+// TestADeciderThatAnswersInPart decides nothing, and is told what is wrong.
+func TestADeciderThatAnswersInPart(t *testing.T) {
+	full, short := make([]signalbox.SettingsDecision, len(everywhere)), make([]signalbox.SettingsDecision, 1)
+	for name, c := range map[string]struct {
+		decider processors.Decider
+		want    string
+	}{
+		"too few":           {sloppy{allowed: make([][]string, 1)}, "settings: 1 answers about 2 notifications"},
+		"too many":          {sloppy{allowed: make([][]string, 3)}, "settings: 3 answers about 2 notifications"},
+		"too few reasons":   {explaining{}, "settings: 0 answers about 2 notifications"},
+		"too few decisions": {explaining{sloppy{decisions: [][]signalbox.SettingsDecision{full, short}}}, "settings: 1 decisions about 3 channels"},
+	} {
+		batch := batchOf("user:default/jane", "user:default/joe")
+		err := processors.NewSettings(c.decider, everywhere).Process(t.Context(), batch)
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		if len(batch.Items[0].Routed[0].Channels) != len(everywhere) {
+			t.Errorf("%s: something was decided", name)
+		}
+	}
+}
+
+// TestADecisionWithoutARule is a decision.
+func TestADecisionWithoutARule(t *testing.T) {
+	batch := batchOf("user:default/jane")
+	decide(t, explaining{sloppy{decisions: [][]signalbox.SettingsDecision{make([]signalbox.SettingsDecision, len(everywhere))}}}, batch)
+	if r := batch.Items[0].Routed[0]; len(r.Channels) != 0 || len(r.Suppressed) != 3 || r.Suppressed[0].Rule != signalbox.RuleDecider {
+		t.Errorf("%+v", r)
+	}
+}

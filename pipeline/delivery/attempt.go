@@ -104,8 +104,7 @@ func (a *attempt) mustResolve() bool {
 	return a.consumer.resolve != nil && !a.message.Resolved
 }
 
-// hasTarget reports whether it is known where it goes, as far as there is
-// anything to know.
+// hasTarget reports whether the target is known.
 func (a *attempt) hasTarget() bool { return a.consumer.channel && !a.mustResolve() }
 
 // address is what identifies the target. A channel that does not resolve has one
@@ -151,7 +150,7 @@ func (a *attempt) call(ctx context.Context, fn func(context.Context) error) erro
 	began := time.Now()
 	c.health.begin()
 	c.engine.metrics.inFlight.WithLabelValues(c.name).Inc()
-	err := c.isolation.call(ctx, func() error { return fn(ctx) })
+	err := c.isolation.Call(ctx, func() error { return fn(ctx) })
 	c.engine.metrics.inFlight.WithLabelValues(c.name).Dec()
 	c.health.end()
 	c.engine.metrics.seconds.WithLabelValues(c.name).Observe(time.Since(began).Seconds())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/channels"
+	"github.com/signalbox/signalbox/pipeline/isolate"
 	"github.com/signalbox/signalbox/pipeline/retry"
 )
 
@@ -37,7 +38,7 @@ type consumer struct {
 
 	gate       *gate
 	targets    *targets
-	isolation  isolation
+	isolation  *isolate.Isolation
 	health     health
 	unrecorded unrecorded
 }
@@ -52,6 +53,7 @@ func newChannelConsumer(e *Engine, channel channels.Channel) *consumer {
 		concurrency: e.config.Concurrency, timeout: e.config.Timeout,
 		retry: e.config.Retry, maxAge: e.config.MaxAge,
 		channel: true, deliver: channel.Deliver, targets: newTargets(limits.PerTarget),
+		isolation: isolate.New(maxStuck, lateness),
 	}
 	if limits.Concurrency > 0 {
 		c.concurrency = min(limits.Concurrency, maxConcurrency)
@@ -78,7 +80,7 @@ func newProcessorConsumer(e *Engine, processor signalbox.PostProcessor) *consume
 		deliver: func(ctx context.Context, delivery channels.Delivery) (channels.Sent, error) {
 			return channels.Sent{}, processor.PostProcess(ctx, delivery.Notification)
 		},
-		targets: newTargets(channels.Rate{}),
+		targets: newTargets(channels.Rate{}), isolation: isolate.New(maxStuck, lateness),
 	}
 	// What fails there may be the notification's fault, and holds up no other.
 	c.gate = newGate(e.config, channels.Rate{}, false, c.breakerChanged)
@@ -95,6 +97,14 @@ func (c *consumer) breakerChanged(to gobreaker.State) {
 	c.engine.log.LogAttrs(context.Background(), level, "a channel's circuit breaker changed",
 		slog.String("channel", c.name), slog.String("state", to.String()))
 }
+
+const (
+	// maxStuck is how many calls of a consumer may hang before no more are made.
+	maxStuck = 64
+	// lateness is how long a call may go on after its context ended, so that its
+	// own result counts: what was sent after all is not sent again.
+	lateness = time.Second
+)
 
 // maxLeases is how often a message is leased before it is given up: its consumers
 // die or run out of time, perhaps because of it.

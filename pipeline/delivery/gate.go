@@ -121,9 +121,9 @@ func (p *permit) answered() { p.report(true) }
 // failed says that it may be down.
 func (p *permit) failed() { p.report(false) }
 
-// unused says nothing: no call was made, or it asked nobody. A breaker that is
-// half open waits for its one trial, so there it counts as good: if it was not,
-// the next calls show it.
+// unused gives the permit back without a verdict: no call was made, or it asked
+// nobody. A breaker that is half open waits for its one trial, so there it counts as
+// good: if it was not, the next calls show it.
 func (p *permit) unused() {
 	if p.valid() && p.breaker.State() == gobreaker.StateHalfOpen {
 		p.report(true)
@@ -189,7 +189,7 @@ func (a *attempt) admit(ctx context.Context) (*postponement, error) {
 			}
 			continue
 		}
-		if c.isolation.full() {
+		if c.isolation.Full() {
 			if put, err := a.hold(ctx, stuckWait, reasonStuck); put != nil || err != nil {
 				return put, err
 			}

@@ -13,8 +13,8 @@ import (
 	"github.com/signalbox/signalbox/channels"
 )
 
-// Schedules know when users want what is sent outside. [signalbox.Schedules] are
-// some.
+// Schedules know when users want what is sent outside. [signalbox.Schedules]
+// implements it.
 type Schedules interface {
 	Clock(ctx context.Context, user string) (signalbox.Clock, error)
 }
@@ -179,7 +179,10 @@ func (c *consumer) muted(ctx context.Context, notifications []*signalbox.Notific
 		return nil, fmt.Errorf("delivery: settings: %d decisions about %d notifications", len(decisions), len(notifications))
 	}
 	for i, d := range decisions {
-		if len(d) == 1 && !d[0].Delivered {
+		if len(d) != 1 {
+			return nil, fmt.Errorf("delivery: settings: %d decisions about one channel", len(d))
+		}
+		if !d[0].Delivered {
 			rules[i] = cmp.Or(d[0].Rule, signalbox.RuleDecider)
 		}
 	}
@@ -193,7 +196,7 @@ func (a *attempt) tooOften(ctx context.Context) signalbox.Settlement {
 	if !a.message.Window.IsZero() {
 		var settlement *signalbox.Settlement
 		// What fails there may be why it was leased so often.
-		err := guarded(func() (err error) {
+		err := signalbox.Guard(func() (err error) {
 			ctx, cancel := context.WithTimeout(ctx, a.consumer.timeout)
 			defer cancel()
 			settlement, err = a.wait(ctx)

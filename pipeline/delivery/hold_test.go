@@ -475,3 +475,26 @@ func TestDigestOfDeadConsumers(t *testing.T) {
 		}
 	})
 }
+
+// answers are the decisions of an Explainer.
+type answers [][]signalbox.SettingsDecision
+
+func (a answers) Explain(context.Context, []*signalbox.Notification, []string) ([][]signalbox.SettingsDecision, error) {
+	return a, nil
+}
+
+// TestDecisionsThatAreMissing are no leave to send.
+func TestDecisionsThatAreMissing(t *testing.T) {
+	for _, c := range []struct {
+		given answers
+		want  string
+	}{
+		{answers{}, "delivery: settings: 0 decisions about 1 notifications"},
+		{answers{{}}, "delivery: settings: 0 decisions about one channel"},
+	} {
+		consumer := &consumer{name: "Fake", engine: &Engine{explainer: c.given}}
+		if rules, err := consumer.muted(t.Context(), []*signalbox.Notification{{}}); err == nil || err.Error() != c.want {
+			t.Errorf("%v, %v; want %q", rules, err, c.want)
+		}
+	}
+}

@@ -2,13 +2,13 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/channels"
+	"github.com/signalbox/signalbox/pipeline/isolate"
 	"github.com/signalbox/signalbox/pipeline/retry"
 )
 
@@ -181,8 +181,8 @@ func (a *attempt) buried(ctx context.Context, cause error) signalbox.Settlement 
 const maxSplitBytes = 4 << 20
 
 // split makes deliveries of their own of several targets, and goes on with the
-// next part of them later. Those for which there is no room beside the others are
-// made at once; doing that again makes nothing twice.
+// next part of them later. Children that do not fit are stored at once; storing them
+// again has no effect.
 func (a *attempt) split(ctx context.Context, found channels.Targets) (signalbox.Settlement, error) {
 	m, size := &a.message, 0
 	children := make([]signalbox.NewDelivery, 0, len(found.Targets))
@@ -228,12 +228,8 @@ func (a *attempt) split(ctx context.Context, found channels.Targets) (signalbox.
 // attrs are what a log says of the delivery: nothing of what is in it.
 func (a *attempt) attrs(err error) []slog.Attr {
 	m := &a.message
-	attrs := []slog.Attr{
+	return append([]slog.Attr{
 		slog.String("channel", a.consumer.name), slog.String("delivery", m.Key.ID()), slog.String("request", m.Key.RequestID),
-		slog.Int("calls", m.Calls), slog.Int("attempt", m.Tries.Attempt), slog.Any("error", err),
-	}
-	if p := (*panicError)(nil); errors.As(err, &p) {
-		attrs = append(attrs, slog.String("stack", string(p.stack)))
-	}
-	return attrs
+		slog.Int("calls", m.Calls), slog.Int("attempt", m.Tries.Attempt),
+	}, isolate.Attrs(err)...)
 }

@@ -117,7 +117,7 @@ func (s *settler) call(batch []*settling) (err error) {
 		settlements[i] = one.settlement
 	}
 	s.size.Observe(float64(len(batch)))
-	if err := guarded(func() error { return s.store.Settle(ctx, settlements) }); err != nil {
+	if err := signalbox.Guard(func() error { return s.store.Settle(ctx, settlements) }); err != nil {
 		return fmt.Errorf("delivery: settle: %w", err)
 	}
 	return nil
