@@ -289,7 +289,7 @@ func (a *app) run(ctx context.Context, ln net.Listener, ready func()) error {
 
 	group.Go(func() error { return a.pipeline.Run(context.Background()) })
 	a.lifecycle.add("notifications in work", func(context.Context) error { return a.pipeline.Close() })
-	for _, run := range append(a.background, a.housekeeping, a.countInstances) {
+	for _, run := range append(a.background, a.housekeeping, a.countInstances, a.tellOfLeftovers) {
 		group.Go(func() error { run(background); return nil })
 	}
 	a.lifecycle.add("housekeeping", func(context.Context) error { stopBackground(); return nil })

@@ -156,6 +156,7 @@ type Pipeline struct {
 	coalescer *coalescer
 	waiters   *waiters
 	router    *message.Router
+	topics    []string // that have consumers
 	now       func() time.Time
 }
 
@@ -251,6 +252,7 @@ func (p *Pipeline) compose() error {
 // route adds the consumers of every topic to the Watermill router.
 func (p *Pipeline) route() {
 	add := func(topic string, consumers int, handle func(context.Context, *message.Message) error) {
+		p.topics = append(p.topics, topic)
 		for i := range consumers {
 			p.router.AddConsumerHandler(fmt.Sprintf("%s-%d", topic, i), topic, p.deps.Subscribe(),
 				func(msg *message.Message) error { return p.guard(msg, handle) })
@@ -272,6 +274,9 @@ func (p *Pipeline) route() {
 		})
 	}
 }
+
+// Topics are those that this pipeline consumes.
+func (p *Pipeline) Topics() []string { return slices.Clone(p.topics) }
 
 // guard counts the messages that go back to the queue. The router logs why, but of a
 // panic not where.
