@@ -3,6 +3,8 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"net"
+	"slices"
 
 	"github.com/signalbox/signalbox/web/auth"
 	"github.com/signalbox/signalbox/web/auth/apitoken"
@@ -121,4 +123,19 @@ func (a *app) pluginKeys() func(context.Context) ([]byte, error) {
 		return nil
 	}
 	return a.issuer.JWKS
+}
+
+// admins are those of the configuration, and the operator's own machine: the
+// local sender, if there is one, and the guest, if only this machine can reach
+// the server. A proxy in front, or a name for guests to use, says that others can.
+func (a *app) admins() []string {
+	admins := slices.Clone(a.config.Auth.Admins)
+	if a.senderTokenPath != "" {
+		admins = append(admins, senderSubject)
+	}
+	if host, _, err := net.SplitHostPort(a.config.Listen); err == nil && isLoopback(host) && len(a.config.TrustedProxies) == 0 &&
+		a.config.Auth.Guest.Enabled && len(a.config.Auth.Guest.Hosts) == 0 {
+		admins = append(admins, a.config.Auth.Guest.User)
+	}
+	return admins
 }

@@ -1,18 +1,14 @@
 package cmd
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/signalbox/signalbox/pipeline/delivery"
 	"github.com/signalbox/signalbox/web"
 )
 
@@ -154,51 +150,4 @@ func whenever(t, now time.Time) string {
 		return "-"
 	}
 	return ago(t, now)
-}
-
-// status is how this router is doing, for the API.
-func (a *app) status(ctx context.Context) (web.Status, error) {
-	s := web.Status{Version: Version(), Instances: max(1, int(a.instances.Load()))}
-	depths, err := a.queue.Depth(ctx)
-	if err != nil {
-		return s, err
-	}
-	for _, d := range depths {
-		s.Queues = append(s.Queues, web.QueueStatus(d))
-	}
-	for _, h := range a.pipeline.Health() {
-		s.Channels = append(s.Channels, channelStatus(h))
-	}
-	s.DeadLetters, err = a.store.CountDeadLetters(ctx)
-	return s, err
-}
-
-func channelStatus(h delivery.ChannelHealth) web.ChannelStatus {
-	state := web.ChannelUp
-	switch {
-	case h.State == delivery.StateHalfOpen:
-		state = web.ChannelTrying
-	// A provider that asked for a pause leaves the circuit closed.
-	case h.State == delivery.StateOpen || !h.PausedUntil.IsZero():
-		state = web.ChannelPaused
-	}
-	return web.ChannelStatus{
-		Name: h.Name, State: state, PausedUntil: h.PausedUntil, LastSuccess: h.LastSuccess,
-		LastFailure: h.LastFailure, LastError: h.LastError, Consecutive: h.Failures, InFlight: h.InFlight,
-	}
-}
-
-// admins are those of the configuration, and the operator's own machine: the
-// local sender, if there is one, and the guest, if only this machine can reach
-// the server. A proxy in front, or a name for guests to use, says that others can.
-func (a *app) admins() []string {
-	admins := slices.Clone(a.config.Auth.Admins)
-	if a.senderTokenPath != "" {
-		admins = append(admins, senderSubject)
-	}
-	if host, _, err := net.SplitHostPort(a.config.Listen); err == nil && isLoopback(host) && len(a.config.TrustedProxies) == 0 &&
-		a.config.Auth.Guest.Enabled && len(a.config.Auth.Guest.Hosts) == 0 {
-		admins = append(admins, a.config.Auth.Guest.User)
-	}
-	return admins
 }
