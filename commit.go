@@ -84,8 +84,8 @@ type OnceMessages struct {
 
 // Outcome says what became of the notification of the same index in a commit.
 type Outcome struct {
-	// Notification is the row as it is stored now. For Stale ones it is the row
-	// that is there instead.
+	// Notification is the row as it is stored now. If a newer revision is there, it is
+	// that one.
 	Notification Notification
 	// Changed is set if this commit added or revised the row. It is false when
 	// the same revision was stored before or a newer one is there: then nobody

@@ -28,14 +28,14 @@ func (s *Store) Commit(ctx context.Context, c signalbox.Commit) ([]signalbox.Out
 	var published []signalbox.Message
 	for range violationAttempts {
 		published, err = s.commit(ctx, c, entries, seen, outcomes)
-		if !violates(err) {
+		if !database.Violates(err) {
 			break
 		}
 		// The identifier is there, but not where a scope leads. Either the same
 		// commit runs elsewhere and was not visible yet: then a second try sees
 		// it. Or the request was processed before with another scope: then the
 		// row is there already.
-		if settleErr := s.settle(ctx, entries); settleErr != nil {
+		if settleErr := s.markStored(ctx, entries); settleErr != nil {
 			err = settleErr
 			break
 		}
@@ -49,6 +49,10 @@ func (s *Store) Commit(ctx context.Context, c signalbox.Commit) ([]signalbox.Out
 	}
 	return outcomes, nil
 }
+
+// violationAttempts bounds how often work is done again after a violation that
+// a concurrent transaction can have caused.
+const violationAttempts = 3
 
 // rowsOnly reports whether a commit has nothing but notifications, as far as is
 // known before them.
@@ -110,7 +114,7 @@ func (s *Store) commit(ctx context.Context, c signalbox.Commit, entries []*entry
 // messages are those of the commit, those of keys that nobody claimed before, and
 // those of the deliveries that it adds.
 func (s *Store) messages(ctx context.Context, tx *sql.Tx, c signalbox.Commit, outcomes []signalbox.Outcome) ([]signalbox.Message, error) {
-	messages, err := s.publishOnce(ctx, tx, c.Once)
+	messages, err := s.publishOnce(ctx, tx, c.Once, s.now())
 	if err != nil {
 		return nil, err
 	}

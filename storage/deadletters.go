@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -79,27 +78,22 @@ type letterPlace struct {
 	id   string
 }
 
-// letterCursorVersion is what the cursors of [Store.DeadLetters] begin with.
-const letterCursorVersion = "1"
-
-// cursor is the place in a form that is opaque to callers.
 func (p letterPlace) cursor() string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s.%d.%s", letterCursorVersion, p.died.UnixMicro(), p.id))
+	return encodeCursor([]string{strconv.FormatInt(p.died.UnixMicro(), 10), p.id})
 }
 
 func placeOfCursor(cursor string) (letterPlace, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	parts := strings.SplitN(string(raw), ".", 3)
-	if err != nil || len(parts) != 3 || parts[0] != letterCursorVersion || !storable(parts[2]) {
+	var place []string
+	if err := decodeCursor(cursor, &place); err != nil || len(place) != 2 || !storable(place[1]) {
 		return letterPlace{}, errCursor()
 	}
-	micros, err := strconv.ParseInt(parts[1], 10, 64)
+	micros, err := strconv.ParseInt(place[0], 10, 64)
 	died := time.UnixMicro(micros).UTC()
 	// Databases know fewer years than there are microseconds.
 	if err != nil || died.Year() < 1 || died.Year() > 9999 {
 		return letterPlace{}, errCursor()
 	}
-	return letterPlace{died, parts[2]}, nil
+	return letterPlace{died, place[1]}, nil
 }
 
 // letterCondition returns what follows WHERE for a filter, and false if no letter

@@ -193,67 +193,14 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 		if err != nil {
 			return err
 		}
-		wake = topics
-		var (
-			records  []signalbox.DeliveryRecord
-			split    []signalbox.DeliveryKey
-			children []signalbox.NewDelivery
-			letters  []signalbox.DeadLetter
-			held     []signalbox.HeldDelivery
-			unheld   []signalbox.DeliveryKey
-		)
-		for _, one := range valid {
-			switch {
-			case one.Record.RequestID == "":
-			case (len(one.Children) > 0 || one.Replaced) && one.Postponed == nil:
-				split = append(split, one.Record.DeliveryKey)
-			default:
-				records = append(records, one.Record)
-			}
-			records = append(records, one.Members...)
-			if one.Held != nil {
-				held = append(held, *one.Held)
-			}
-			if one.Unhold {
-				unheld = append(unheld, one.Record.DeliveryKey)
-			}
-			children = append(children, one.Children...)
-			if one.DeadLetter != nil {
-				letters = append(letters, *one.DeadLetter)
-			}
-		}
-		if err := s.bury(ctx, tx, letters); err != nil {
-			return err
-		}
-		replaced, err := s.replaceDeliveries(ctx, tx, records)
+		messages, err := s.writeChanges(ctx, tx, changesOf(valid), valid)
 		if err != nil {
 			return err
 		}
-		if err := s.removeDeliveries(ctx, tx, split); err != nil {
-			return err
-		}
-		messages, err := s.addDeliveries(ctx, tx, children)
-		if err != nil {
-			return err
-		}
-		if err := s.releaseThreads(ctx, tx, valid); err != nil {
-			return err
-		}
-		// A digest has carried the others along meanwhile: nothing of them waits.
-		held = slices.DeleteFunc(held, func(h signalbox.HeldDelivery) bool {
-			h.Target = printable(h.Target)
-			return !replaced[h.DeliveryKey]
-		})
-		if err := s.hold(ctx, tx, held); err != nil {
-			return err
-		}
-		if err := s.unhold(ctx, tx, unheld); err != nil {
-			return err
-		}
+		wake = slices.Concat(topics, topicsOf(messages))
 		if len(messages) == 0 {
 			return nil
 		}
-		wake = append(wake, topicsOf(messages)...)
 		return s.queue.PublishTx(ctx, tx, messages...)
 	})
 	if err != nil {
@@ -266,11 +213,77 @@ func (s *Store) Settle(ctx context.Context, settlements []signalbox.Settlement) 
 	return nil
 }
 
+// changes are what settlements do to the tables, each in one list.
+type changes struct {
+	letters  []signalbox.DeadLetter
+	records  []signalbox.DeliveryRecord
+	split    []signalbox.DeliveryKey
+	children []signalbox.NewDelivery
+	held     []signalbox.HeldDelivery
+	unheld   []signalbox.DeliveryKey
+}
+
+func changesOf(settlements []signalbox.Settlement) changes {
+	var c changes
+	for _, one := range settlements {
+		switch {
+		case one.Record.RequestID == "":
+		case (len(one.Children) > 0 || one.Replaced) && one.Postponed == nil:
+			c.split = append(c.split, one.Record.DeliveryKey)
+		default:
+			c.records = append(c.records, one.Record)
+		}
+		c.records = append(c.records, one.Members...)
+		if one.Held != nil {
+			c.held = append(c.held, *one.Held)
+		}
+		if one.Unhold {
+			c.unheld = append(c.unheld, one.Record.DeliveryKey)
+		}
+		c.children = append(c.children, one.Children...)
+		if one.DeadLetter != nil {
+			c.letters = append(c.letters, *one.DeadLetter)
+		}
+	}
+	return c
+}
+
+// writeChanges writes the changes of settlements in the order of locks, and returns
+// the messages of deliveries that are new.
+func (s *Store) writeChanges(ctx context.Context, tx *sql.Tx, c changes, settlements []signalbox.Settlement) ([]signalbox.Message, error) {
+	if err := s.bury(ctx, tx, c.letters); err != nil {
+		return nil, err
+	}
+	replaced, err := s.replaceDeliveries(ctx, tx, c.records)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.removeDeliveries(ctx, tx, c.split); err != nil {
+		return nil, err
+	}
+	messages, err := s.addDeliveries(ctx, tx, c.children)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.releaseThreads(ctx, tx, settlements); err != nil {
+		return nil, err
+	}
+	// A digest has carried the others along meanwhile: nothing of them waits.
+	held := slices.DeleteFunc(c.held, func(h signalbox.HeldDelivery) bool {
+		h.Target = printable(h.Target)
+		return !replaced[h.DeliveryKey]
+	})
+	if err := s.hold(ctx, tx, held); err != nil {
+		return nil, err
+	}
+	return messages, s.unhold(ctx, tx, c.unheld)
+}
+
 // endLeases removes and postpones the messages at hand, and returns the settlements
-// that count with the topics to wake. Whoever's lease ran out and whose message
-// somebody else has settled meanwhile, or is at, knows less than that one: his word
-// would leave a record that waits for a message that is gone, or a dead letter of
-// what goes on. That something was delivered counts in any case.
+// that count with the topics to wake. A consumer whose lease ran out may be settling a
+// message that another consumer holds or has settled. Its settlement is dropped,
+// because it would leave a record waiting for a message that is gone. A successful
+// delivery counts anyway.
 func (s *Store) endLeases(ctx context.Context, tx *sql.Tx, settlements []signalbox.Settlement) (valid []signalbox.Settlement, wake []string, err error) {
 	var (
 		done      []int64

@@ -15,13 +15,12 @@ type statement struct {
 
 	dialect database.Dialect
 	args    []any
-	user    string
 }
 
 // newStatement starts a statement whose first parameter, $1, is the user: there
 // is no statement of an inbox without it.
 func (s *Store) newStatement(user string) *statement {
-	return &statement{dialect: s.db.Dialect, args: []any{user}, user: "$1"}
+	return &statement{dialect: s.db.Dialect, args: []any{user}}
 }
 
 // arg adds an argument and returns its placeholder.

@@ -89,9 +89,9 @@ func (s *Store) placesArgs(users, origins, scopes []string) []any {
 	return []any{string(encoded)}
 }
 
-// settle finds entries whose identifier is stored with another scope, and takes
+// markStored finds entries whose identifier is stored with another scope, and takes
 // them out of the next attempt.
-func (s *Store) settle(ctx context.Context, entries []*entry) error {
+func (s *Store) markStored(ctx context.Context, entries []*entry) error {
 	err := s.lookUp(ctx, s.db.Writer, entries, func(e *entry, n signalbox.Notification) {
 		if n.ID == e.notification.ID && n.Payload.Scope != e.notification.Payload.Scope {
 			e.settled = true

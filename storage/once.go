@@ -20,10 +20,10 @@ ON CONFLICT (key) DO NOTHING RETURNING key`,
 ON CONFLICT (key) DO NOTHING RETURNING key`,
 }
 
-// publishOnce claims keys and returns the messages of those that are claimed now
-// for the first time. They are taken in their order, so that concurrent commits
+// publishOnce claims keys as of created and returns the messages of those that are
+// claimed for the first time. They are taken in their order, so that concurrent commits
 // cannot wait for each other in a circle.
-func (s *Store) publishOnce(ctx context.Context, tx *sql.Tx, once []signalbox.OnceMessages) ([]signalbox.Message, error) {
+func (s *Store) publishOnce(ctx context.Context, tx *sql.Tx, once []signalbox.OnceMessages, created time.Time) ([]signalbox.Message, error) {
 	if len(once) == 0 {
 		return nil, nil
 	}
@@ -33,7 +33,7 @@ func (s *Store) publishOnce(ctx context.Context, tx *sql.Tx, once []signalbox.On
 	}
 	slices.Sort(keys)
 	claimed := make(map[string]bool, len(keys))
-	rows, err := tx.QueryContext(ctx, onceQueries[s.db.Dialect], listArg(s.db.Dialect, slices.Compact(keys)), s.db.Dialect.TimeArg(s.now()))
+	rows, err := tx.QueryContext(ctx, onceQueries[s.db.Dialect], listArg(s.db.Dialect, slices.Compact(keys)), s.db.Dialect.TimeArg(created))
 	if err := each(rows, err, func(rows *sql.Rows) error {
 		var key string
 		err := rows.Scan(&key)
@@ -51,10 +51,11 @@ func (s *Store) publishOnce(ctx context.Context, tx *sql.Tx, once []signalbox.On
 	return messages, nil
 }
 
-// DeleteOnceKeys deletes the keys that were claimed earlier than before, in
+// DeleteOnceKeys deletes the keys that were claimed as of earlier than before, in
 // transactions of at most batch (1,000 if batch is not positive), and returns how
 // many they were. A key is needed as long as the message that claimed it can come
-// back, which is as long as the queue may stand still.
+// back, which is as long as the queue may stand still. A message that is published
+// for a later time claims as of that time.
 func (s *Store) DeleteOnceKeys(ctx context.Context, before time.Time, batch int) (deleted int, err error) {
 	return s.deleteBatches(ctx, "once keys", `DELETE FROM once_keys WHERE key IN
 (SELECT key FROM once_keys WHERE created < $1 ORDER BY created LIMIT $2)`, before, batch)

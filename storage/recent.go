@@ -203,7 +203,8 @@ func stampOf(key []string) string { return key[0][:stampSize] }
 // the places behind it.
 func mergeRecent(parts []recentPart, places recentCursor, limit int) signalbox.DeliveryPage {
 	page := signalbox.DeliveryPage{Deliveries: []signalbox.DeliveryRecord{}}
-	// Behind the end of one part it may have more that belongs before what others have.
+	// A part that was cut short may still hold rows newer than rows of other parts, so
+	// the page must not go past its end.
 	reached := ""
 	for i := range parts {
 		if parts[i].end != nil {

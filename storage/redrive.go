@@ -42,9 +42,9 @@ const takeBatch = 200
 
 // takeLetters takes those that filter chooses out of the table, oldest first, in
 // transactions of up to takeBatch letters and about batchBytes of payload, and
-// returns how many they were. act is called inside each transaction, after after
-// each commit; both may be nil. columns are read beside letterColumns: nothing, or
-// the payload.
+// returns how many they were. act is called inside each transaction, when the letters
+// are gone, after after each commit; both may be nil. columns are read beside
+// letterColumns: nothing, or the payload.
 //
 // It goes up to the letter that is the last one at the start, and never back: one
 // that is put back and dies again meanwhile is not taken again.
@@ -63,12 +63,10 @@ func (s *Store) takeLetters(ctx context.Context, filter signalbox.DeadLetterFilt
 			if batch, more, err = s.lockLetters(ctx, tx, filter, columns, place, last); err != nil || len(batch) == 0 {
 				return err
 			}
-			if act != nil {
-				if err := act(ctx, tx, batch); err != nil {
-					return err
-				}
+			if err := s.deleteLetters(ctx, tx, batch); err != nil || act == nil {
+				return err
 			}
-			return s.deleteLetters(ctx, tx, batch)
+			return act(ctx, tx, batch)
 		})
 		if err != nil {
 			return taken, err
@@ -193,8 +191,7 @@ WHERE request_id = $3 AND audience = $4 AND channel = $5 AND target = $6 AND sta
 		}
 	}
 	for _, id := range slices.Compact(requests) {
-		if _, err := tx.ExecContext(ctx, "UPDATE requests SET status = $1, updated = $2 WHERE id = $3 AND status = $4",
-			string(signalbox.RequestRetrying), now, id, string(signalbox.RequestFailed)); err != nil {
+		if err := s.retryRequest(ctx, tx, id); err != nil {
 			return fmt.Errorf("request %s: %w", id, err)
 		}
 	}

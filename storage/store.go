@@ -1,19 +1,21 @@
 // Package storage keeps the inbox, the commits of the pipeline and the accepted
 // submissions on PostgreSQL and SQLite, and what became of every delivery. [Store]
-// implements the root package's seams signalbox.Inbox, signalbox.Snoozes, signalbox.Committer,
-// signalbox.Accepter, signalbox.SettingsStore, signalbox.DeliveryStore,
-// signalbox.TraceStore, signalbox.DeadLetterStore and signalbox.TokenStore.
+// implements the root package's seams signalbox.Inbox, signalbox.Snoozes,
+// signalbox.Committer, signalbox.Accepter, signalbox.SettingsStore,
+// signalbox.ScheduleStore, signalbox.DeliveryStore, signalbox.TraceStore,
+// signalbox.DeadLetterStore, signalbox.TokenStore, signalbox.SessionStore and
+// signalbox.KeyStore.
 //
-// It imports the root package and storage/database. The queue comes in as a
-// [Publisher], so that messages are published in the transaction that stores
-// what they tell of.
+// It imports the root package and storage/database. The queue comes in as a [Queue],
+// so that messages are published in the transaction that stores what they tell of.
 //
 // Locks are always taken in one order, so that transactions wait for each other
-// and do not deadlock: counts of users (sorted, the broadcasts' ” first), rows
-// of broadcasts, rows of notifications (sorted by user, origin, scope), dead
-// letters, what was seen (sorted by user, origin, topic), once keys, deliveries,
-// threads, requests (each sorted by their keys), messages. A settlement begins with
-// the messages that it leased, which nobody else waits for with a lock in hand.
+// and do not deadlock: counts of users (sorted; the broadcasts have the empty
+// user and come first), rows of broadcasts, rows of notifications (sorted by user,
+// origin, scope), dead letters, what was seen (sorted by user, origin, topic), once
+// keys, deliveries, threads, requests (each sorted by their keys), messages. A
+// settlement begins with the messages that it leased, which nobody else waits for with
+// a lock in hand.
 package storage
 
 import (
@@ -26,8 +28,8 @@ import (
 	"github.com/signalbox/signalbox/storage/database"
 )
 
-// Publisher is what the store needs of the queue. storage/queue implements it.
-type Publisher interface {
+// Queue is what the store needs of the queue. storage/queue implements it.
+type Queue interface {
 	// PublishTx stores messages in a transaction of the store and tells nobody.
 	PublishTx(ctx context.Context, tx *sql.Tx, msgs ...signalbox.Message) error
 	// Publish stores messages durably, and wakes their consumers after that.
@@ -55,7 +57,7 @@ type Config struct {
 // goroutine.
 type Store struct {
 	db    *database.DB
-	queue Publisher
+	queue Queue
 	now   func() time.Time
 
 	// read and write keep prepared statements where the driver does not.
@@ -66,18 +68,22 @@ type Store struct {
 }
 
 var (
-	_ signalbox.Inbox         = (*Store)(nil)
-	_ signalbox.Snoozes       = (*Store)(nil)
-	_ signalbox.Committer     = (*Store)(nil)
-	_ signalbox.Accepter      = (*Store)(nil)
-	_ signalbox.SettingsStore = (*Store)(nil)
-	_ signalbox.DeliveryStore = (*Store)(nil)
-	_ signalbox.TraceStore    = (*Store)(nil)
-	_ signalbox.TokenStore    = (*Store)(nil)
+	_ signalbox.Inbox           = (*Store)(nil)
+	_ signalbox.Snoozes         = (*Store)(nil)
+	_ signalbox.Committer       = (*Store)(nil)
+	_ signalbox.Accepter        = (*Store)(nil)
+	_ signalbox.SettingsStore   = (*Store)(nil)
+	_ signalbox.DeliveryStore   = (*Store)(nil)
+	_ signalbox.ScheduleStore   = (*Store)(nil)
+	_ signalbox.TraceStore      = (*Store)(nil)
+	_ signalbox.DeadLetterStore = (*Store)(nil)
+	_ signalbox.TokenStore      = (*Store)(nil)
+	_ signalbox.SessionStore    = (*Store)(nil)
+	_ signalbox.KeyStore        = (*Store)(nil)
 )
 
 // New returns a store on a migrated database. db stays the caller's to close.
-func New(db *database.DB, queue Publisher, config Config) (*Store, error) {
+func New(db *database.DB, queue Queue, config Config) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("storage: a database is required")
 	}

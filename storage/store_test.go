@@ -108,7 +108,7 @@ func fixture(t testing.TB, db, other *database.DB) storagetest.Fixture {
 	}
 }
 
-func open(t testing.TB, db *database.DB, queue storage.Publisher, now func() time.Time) *storage.Store {
+func open(t testing.TB, db *database.DB, queue storage.Queue, now func() time.Time) *storage.Store {
 	t.Helper()
 	store, err := storage.New(db, queue, storage.Config{Now: now})
 	if err != nil {
@@ -261,4 +261,4 @@ func TestDoneContextIsTransient(t *testing.T) {
 	})
 }
 
-var _ storage.Publisher = (*queue.Queue)(nil)
+var _ storage.Queue = (*queue.Queue)(nil)

@@ -59,11 +59,13 @@ func (s *Store) releaseThreads(ctx context.Context, tx *sql.Tx, settlements []si
 WHERE channel = $1 AND address = $2 AND origin = $3 AND scope = $4 AND claimed_by = $5`
 		if one.Sent != nil {
 			// Also when the claim ran out: the target has seen it. Whoever holds the
-			// claim now keeps it.
-			query = `UPDATE delivery_threads SET revision = $6, state = $7, updated = $8,
+			// claim now keeps it. Late news of an older revision only end the claim.
+			query = `UPDATE delivery_threads SET updated = $8,
+	revision = CASE WHEN revision <= $6 THEN $6 ELSE revision END,
+	state = CASE WHEN revision <= $6 THEN $7 ELSE state END,
 	claimed_by = CASE WHEN claimed_by = $5 THEN NULL ELSE claimed_by END,
 	claimed_until = CASE WHEN claimed_by = $5 THEN NULL ELSE claimed_until END
-WHERE channel = $1 AND address = $2 AND origin = $3 AND scope = $4 AND revision <= $6`
+WHERE channel = $1 AND address = $2 AND origin = $3 AND scope = $4`
 			key = append(key, one.Sent.Revision, printable(one.Sent.State), s.db.Dialect.TimeArg(s.now()))
 		}
 		if _, err := tx.ExecContext(ctx, query, key...); err != nil {

@@ -111,8 +111,10 @@ func (s *Store) Tokens(ctx context.Context, filter signalbox.TokenFilter, cursor
 	page := signalbox.TokenPage{Tokens: []signalbox.APIToken{}}
 	before := "ffffffff-ffff-ffff-ffff-ffffffffffff"
 	if cursor != "" {
-		id, ok := canonicalUUID(cursor)
-		if !ok {
+		var last string
+		err := decodeCursor(cursor, &last)
+		id, ok := canonicalUUID(last)
+		if err != nil || !ok {
 			return page, errCursor()
 		}
 		before = id
@@ -137,7 +139,7 @@ func (s *Store) Tokens(ctx context.Context, filter signalbox.TokenFilter, cursor
 	}
 	if limit > 0 && len(page.Tokens) > limit {
 		page.Tokens = page.Tokens[:limit]
-		page.Next = page.Tokens[limit-1].ID
+		page.Next = encodeCursor(page.Tokens[limit-1].ID)
 	}
 	return page, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/storage/database"
 )
 
 // Update implements [signalbox.Inbox]. It is one transaction.
@@ -48,7 +49,7 @@ func (s *Store) Update(ctx context.Context, user string, filter signalbox.Filter
 			return s.publishWake(ctx, tx, signalbox.Wake{User: user, Until: *a.SnoozedUntil}, now)
 		})
 		// Retention may have deleted a broadcast that was about to be marked.
-		if !violates(err) {
+		if !database.Violates(err) {
 			break
 		}
 	}
@@ -62,7 +63,7 @@ func (s *Store) Update(ctx context.Context, user string, filter signalbox.Filter
 }
 
 // maxWakes bounds the times for which one user can have a message on the queue, and
-// the keys of those that came, so that nobody can fill it. At further times lists are
+// the keys of those that came lately, so that nobody can fill it. At further times lists are
 // right as ever, but no signal tells.
 const maxWakes = 500
 
@@ -79,7 +80,7 @@ func (s *Store) publishWake(ctx context.Context, tx *sql.Tx, w signalbox.Wake, n
 	if wakes >= maxWakes {
 		return nil
 	}
-	messages, err := s.publishOnce(ctx, tx, []signalbox.OnceMessages{{Key: w.Key(), Messages: []signalbox.Message{w.Message(now)}}})
+	messages, err := s.publishOnce(ctx, tx, []signalbox.OnceMessages{{Key: w.Key(), Messages: []signalbox.Message{w.Message(now)}}}, w.Until)
 	if err != nil || len(messages) == 0 {
 		return err
 	}

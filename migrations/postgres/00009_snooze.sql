@@ -1,7 +1,7 @@
 -- +goose Up
--- When the last snooze ends or ended: before, the row is in no list; from then on it is
--- back. Null is a row that was not snoozed in its current revision. What ends a snooze
--- is the time alone: nothing has to be written.
+-- End of the latest snooze. Until then the row is hidden from lists; afterwards it is
+-- listed again. Nothing is written when the snooze ends. Null is a row that was not
+-- snoozed in its current revision.
 -- notifications.revised, by which lists are ordered, is from now on
 -- coalesce(snoozed_until, updated, created).
 ALTER TABLE notifications

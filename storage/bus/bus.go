@@ -1,7 +1,7 @@
 // Package bus passes messages between the instances that share a PostgreSQL
 // database, by LISTEN and NOTIFY: wake-ups of the queue, signals for the clients
 // of other instances, and whatever else may be lost. It imports
-// storage/database; what the messages mean is its callers' business.
+// storage/database and pgx; what the messages mean is its callers' business.
 //
 // # What it promises
 //
@@ -43,7 +43,7 @@ type Config struct {
 	// on the same one. Defaults to "signalbox".
 	Channel string
 	// MaxQueued bounds the bytes of messages that wait to be sent; what overflows
-	// is dropped and counted. Defaults to 8 MiB.
+	// is dropped, counted and, once a minute, logged. Defaults to 8 MiB.
 	MaxQueued int
 	// OnListen is called whenever listening begins: after the start, and after
 	// every loss of the connection, when messages may have been missed. It must
@@ -106,8 +106,9 @@ type Bus struct {
 	handlers atomic.Pointer[map[string]func([]byte)]
 	register sync.Mutex
 
-	queue outbox
-	peers presence
+	queue    outbox
+	overflow overflow
+	peers    presence
 
 	sent, received, notifies, alone, dropped, listens atomic.Int64
 
@@ -188,8 +189,12 @@ func (b *Bus) enqueue(kind string, payload []byte, once bool) {
 		b.alone.Add(1)
 		return
 	}
-	if !b.queue.put(kind, payload, once) {
-		b.dropped.Add(1)
+	if b.queue.put(kind, payload, once) {
+		return
+	}
+	b.dropped.Add(1)
+	if n, tell := b.overflow.drop(time.Now()); tell {
+		b.config.Logger.Warn("bus: the queue is full, and messages are dropped", "dropped", n)
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,10 +65,34 @@ func (e *end) next(t testing.TB) string {
 	return ""
 }
 
+// lines collects what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
 // pair opens two instances that know of each other.
 func pair(t testing.TB, db *database.DB) (a, b *end) {
 	t.Helper()
-	a = open(t, db, bus.Config{})
+	return pairOf(t, db, bus.Config{})
+}
+
+// pairOf is pair with a configuration for the first.
+func pairOf(t testing.TB, db *database.DB, config bus.Config) (a, b *end) {
+	t.Helper()
+	a = open(t, db, config)
 	a.waitListening(t)
 	b = open(t, db, bus.Config{})
 	b.waitListening(t)
@@ -229,7 +255,8 @@ func TestAlone(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	a, b := pair(t, postgres(t))
+	var log lines
+	a, b := pairOf(t, postgres(t), bus.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	before := a.Stats().Dropped
 	a.Send("m", make([]byte, bus.MaxMessage+1))
 	a.Send("No Kind", nil)
@@ -243,6 +270,9 @@ func TestBounds(t *testing.T) {
 	}
 	if n := a.Stats().Dropped - before; n < 50 {
 		t.Errorf("only %d were dropped", n)
+	}
+	if n := log.count("are dropped"); n != 1 {
+		t.Errorf("%d lines tell of the overflow, want 1", n)
 	}
 	deadline := time.Now().Add(patience)
 	for {

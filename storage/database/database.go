@@ -1,5 +1,5 @@
 // Package database owns the SQL handles: how a database is opened and migrated,
-// what differs between PostgreSQL and SQLite (times, arrays, error codes), and
+// what differs between PostgreSQL and SQLite (times, error codes), and
 // how transactions are run. It imports the root package and the migrations;
 // storage and storage/queue build on it.
 package database
@@ -93,13 +93,10 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	}
 	db.config = config
 	if err := db.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("database: cannot reach %s: %w", Redact(config.URL), err), db.Close())
+		return nil, errors.Join(fmt.Errorf("database: cannot reach %s: %w", redact(config.URL), err), db.Close())
 	}
 	return db, nil
 }
-
-// URL is what the database was opened with. It may hold a password.
-func (db *DB) URL() string { return db.config.URL }
 
 // Ping checks that the database answers.
 func (db *DB) Ping(ctx context.Context) error {
@@ -135,9 +132,9 @@ func (db *DB) handles() []*sql.DB {
 	return list
 }
 
-// Redact returns what of a database URL may be shown: scheme, user, host and path.
+// redact returns what of a database URL may be shown: scheme, user, host and path.
 // The rest can hold passwords in many places.
-func Redact(raw string) string {
+func redact(raw string) string {
 	parsed, err := url.Parse(raw)
 	if err != nil || (parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" && parsed.Scheme != "sqlite") {
 		return "the database"

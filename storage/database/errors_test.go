@@ -17,6 +17,40 @@ import (
 	"github.com/signalbox/signalbox/storage/storagetest"
 )
 
+func TestViolates(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, url string) {
+		db := storagetest.Open(t, url)
+		exec := func(query string) error {
+			_, err := db.Writer.Exec(query)
+			return err
+		}
+		for _, query := range []string{
+			"CREATE TABLE parents (id integer PRIMARY KEY, name text NOT NULL UNIQUE)",
+			"CREATE TABLE children (parent integer NOT NULL REFERENCES parents (id))",
+			"INSERT INTO parents VALUES (1, 'a')",
+		} {
+			if err := exec(query); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for query, want := range map[string]bool{
+			"INSERT INTO parents VALUES (1, 'b')":  true,
+			"INSERT INTO parents VALUES (2, 'a')":  true,
+			"INSERT INTO children VALUES (3)":      true,
+			"INSERT INTO parents VALUES (3, NULL)": false,
+			"INSERT INTO nothing VALUES (1)":       false,
+		} {
+			err := exec(query)
+			if err == nil || database.Violates(fmt.Errorf("insert: %w", err)) != want {
+				t.Errorf("%s: %v; a violation: %t, want %t", query, err, !want, want)
+			}
+		}
+	})
+	if database.Violates(nil) {
+		t.Error("no error is a violation")
+	}
+}
+
 func TestClassify(t *testing.T) {
 	code := func(c string) error { return &pgconn.PgError{Code: c} }
 	for _, test := range []struct {

@@ -39,15 +39,6 @@ func (db *DB) Migrate(ctx context.Context) (version int64, err error) {
 	return version, err
 }
 
-// Pending reports whether the schema lacks migrations that this binary has.
-func (db *DB) Pending(ctx context.Context) (bool, error) {
-	provider, err := db.migrator()
-	if err != nil {
-		return false, err
-	}
-	return provider.HasPending(ctx)
-}
-
 func (db *DB) migrator() (*goose.Provider, error) {
 	folder, err := fs.Sub(migrations.FS, string(db.Dialect))
 	if err != nil {

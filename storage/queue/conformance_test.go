@@ -9,6 +9,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 
+	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/storage/database"
 	"github.com/signalbox/signalbox/storage/queue"
 	"github.com/signalbox/signalbox/storage/storagetest"
@@ -39,11 +40,27 @@ func TestConformance(t *testing.T) {
 				// twentyfold; without it the suite runs at full size here, too.
 				ForceShort: testing.Short() || raceDetector && db.Dialect == database.SQLite,
 			}, func(*testing.T) (message.Publisher, message.Subscriber) {
-				return q.Publisher(), q.Subscriber()
+				return publisher{q}, q.Subscriber()
 			}, nil)
 		})
 	})
 }
+
+// publisher is a queue's [queue.Queue.Publish] as Watermill has it.
+type publisher struct{ queue *queue.Queue }
+
+func (p publisher) Publish(topic string, msgs ...*message.Message) error {
+	if len(msgs) == 0 {
+		return nil
+	}
+	list := make([]signalbox.Message, len(msgs))
+	for i, m := range msgs {
+		list[i] = signalbox.Message{Topic: topic, ID: m.UUID, Payload: m.Payload, Metadata: m.Metadata}
+	}
+	return p.queue.Publish(msgs[0].Context(), list...)
+}
+
+func (publisher) Close() error { return nil }
 
 // inMemory moves an SQLite file to a file system in memory, if there is one: the
 // suite makes tens of thousands of commits one by one, and whether the disk keeps

@@ -52,34 +52,6 @@ func (q *Queue) PublishTx(ctx context.Context, tx *sql.Tx, msgs ...signalbox.Mes
 	return nil
 }
 
-// Publisher returns a durable publisher for Watermill's router. A call is all or
-// nothing, and wakes the consumers. Its Close does nothing, because the router
-// closes a handler's publisher with the handler.
-func (q *Queue) Publisher() message.Publisher { return publisher{q} }
-
-type publisher struct{ q *Queue }
-
-func (p publisher) Publish(topic string, msgs ...*message.Message) error {
-	if len(msgs) == 0 {
-		return nil
-	}
-	var err error
-	if g := (group{topic: topic, msgs: msgs}); len(msgs) <= maxInsert {
-		err = publishGroup(p.q.durable, g)
-	} else {
-		err = p.q.db.InTx(msgs[0].Context(), func(tx *sql.Tx) error {
-			return p.q.publishGroups(tx, []group{g})
-		})
-	}
-	if err != nil {
-		return database.Classify(fmt.Errorf("queue: publish: %w", err))
-	}
-	p.q.wake(topic, len(msgs))
-	return nil
-}
-
-func (publisher) Close() error { return nil }
-
 // publisherOn is the library's publisher with our adapter.
 func (q *Queue) publisherOn(on watermillsql.ContextExecutor) (*watermillsql.Publisher, error) {
 	p, err := watermillsql.NewPublisher(on, watermillsql.PublisherConfig{

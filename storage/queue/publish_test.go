@@ -63,8 +63,7 @@ func TestPublishTx(t *testing.T) {
 	})
 }
 
-// A received message that is published again, as the router's handlers do, takes
-// none of the queue's own metadata along.
+// A received message that is published again takes none of the queue's own metadata along.
 func TestRepublish(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB) {
 		q := newQueue(t, db, queue.Config{Poll: never})
@@ -72,7 +71,7 @@ func TestRepublish(t *testing.T) {
 		from, _ := subscribe(t, q, "a")
 		to, _ := subscribe(t, q, "b")
 		received := next(t, from)
-		if err := q.Publisher().Publish("b", received.Copy()); err != nil {
+		if err := (publisher{q}).Publish("b", received.Copy()); err != nil {
 			t.Fatal(err)
 		}
 		received.Ack()
@@ -98,16 +97,6 @@ func TestPublishMany(t *testing.T) {
 		q := newQueue(t, db, queue.Config{Poll: never})
 		publish(t, q, numbered("many", 2500)...)
 		if d := depth(t, q, "many"); d.Ready != 2500 {
-			t.Errorf("%d ready, want 2500", d.Ready)
-		}
-		raw := make([]*message.Message, 2500)
-		for i := range raw {
-			raw[i] = message.NewMessage(fmt.Sprint(i), nil)
-		}
-		if err := q.Publisher().Publish("raw", raw...); err != nil {
-			t.Fatal(err)
-		}
-		if d := depth(t, q, "raw"); d.Ready != 2500 {
 			t.Errorf("%d ready, want 2500", d.Ready)
 		}
 		var (
@@ -152,10 +141,8 @@ func TestPublishErrorsAreClassified(t *testing.T) {
 		q := newQueue(t, db, queue.Config{})
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		msg := message.NewMessageWithContext(ctx, "m", nil)
 		for name, err := range map[string]error{
-			"Publish":   q.Publish(ctx, signalbox.Message{Topic: "a"}),
-			"Publisher": q.Publisher().Publish("a", msg),
+			"Publish": q.Publish(ctx, signalbox.Message{Topic: "a"}),
 			"PublishTx": db.InTx(context.Background(), func(tx *sql.Tx) error {
 				return q.PublishTx(ctx, tx, signalbox.Message{Topic: "a"})
 			}),

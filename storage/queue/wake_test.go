@@ -200,7 +200,7 @@ func (*queryCounter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEnd
 // countQueries replaces the pool of the consumers by one that counts.
 func countQueries(t *testing.T, db *database.DB) *queryCounter {
 	t.Helper()
-	config, err := pgx.ParseConfig(db.URL())
+	config, err := db.ListenConfig()
 	if err != nil {
 		t.Fatal(err)
 	}

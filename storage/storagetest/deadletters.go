@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,6 +29,7 @@ func DeadLetters(t *testing.T, open func(t *testing.T) Fixture) {
 		{"a filter chooses the same for all", filterLetters},
 		{"what is redriven is on its queue and no letter any more", redriveLetters},
 		{"records say that it is on its way again", redriveRecords},
+		{"a request of several letters", redriveParts},
 		{"what dies again meanwhile stays dead", redriveEnds},
 		{"all or nothing", redriveFails},
 		{"many, in two places at once", takeConcurrently},
@@ -180,7 +182,12 @@ func pageLetters(t *testing.T, f Fixture) {
 		}
 		return page.Letters
 	}()), 0)
-	for _, cursor := range []string{"x", "====", page.Next + "A", page.Next[1:], "MS45OTk5OTk5OTk5OTk5OTk5OTk5Lg"} {
+	place := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	for _, cursor := range []string{
+		"x", "====", page.Next + "A", page.Next[1:],
+		place(`null`), place(`["1"]`), place(`["1","a","b"]`), place(`["a","a"]`), place(`["1","\u0000"]`),
+		place(`["9999999999999999999","a"]`), place(`["300000000000000000","a"]`), place(`["-300000000000000000","a"]`),
+	} {
 		if _, err := f.Store.DeadLetters(t.Context(), signalbox.DeadLetterFilter{}, cursor, 1); signalbox.ErrorCode(err) != signalbox.CodeInput {
 			t.Errorf("cursor %q: %v, want a mistake of the caller", cursor, err)
 		}
@@ -315,6 +322,70 @@ func redriveRecords(t *testing.T, f Fixture) {
 			t.Fatal(err)
 		}
 		equal(t, "status of "+id, trace.Request.Status, want)
+	}
+}
+
+// redriveParts: a request is on its way again when none of its parts is a dead letter
+// any more.
+func redriveParts(t *testing.T, f Fixture) {
+	part := func(n int64, number int) signalbox.DeadLetter {
+		return letter(n, func(d *signalbox.DeadLetter) { d.ID = fmt.Sprintf("%s/%d/settings", d.RequestID, number) })
+	}
+	record := func(n int64, status signalbox.RequestStatus) signalbox.RequestRecord {
+		return signalbox.RequestRecord{ID: letter(n).RequestID, Origin: "ci", Created: start, Status: status, Updated: start}
+	}
+	fail := func(n int64, letters ...signalbox.DeadLetter) {
+		t.Helper()
+		if _, err := f.Store.Commit(t.Context(), signalbox.Commit{
+			Requests: []signalbox.RequestRecord{record(n, signalbox.RequestFailed)}, DeadLetters: letters,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status := func(n int64, what string, want signalbox.RequestStatus) {
+		t.Helper()
+		equal(t, what, trace(t, f.Store, letter(n).RequestID, "", 10).Request.Status, want)
+	}
+	only := func(d signalbox.DeadLetter) signalbox.DeadLetterFilter {
+		return signalbox.DeadLetterFilter{IDs: []string{d.ID}}
+	}
+
+	// The letters of a delivery, and of other requests, do not matter.
+	delivery := letter(1, undelivered("Slack", alice))
+	delivery.ID = delivery.RequestID + "/Slack/" + delivery.ID
+	bury(t, f.Store, delivery, part(0, 1), part(2, 1))
+	fail(1, part(1, 1), part(1, 2))
+	redrive(t, f.Store, only(part(1, 2)), 1)
+	status(1, "one is left", signalbox.RequestFailed)
+	redrive(t, f.Store, only(part(1, 1)), 1)
+	status(1, "none is left", signalbox.RequestRetrying)
+	if _, err := f.Store.Commit(t.Context(), signalbox.Commit{Requests: []signalbox.RequestRecord{record(1, signalbox.RequestProcessed)}}); err != nil {
+		t.Fatal(err)
+	}
+	status(1, "it came through", signalbox.RequestProcessed)
+
+	fail(3, part(3, 1), part(3, 2))
+	redrive(t, f.Store, signalbox.DeadLetterFilter{RequestID: letter(3).RequestID}, 2)
+	status(3, "both at once", signalbox.RequestRetrying)
+
+	fail(4, part(4, 1), part(4, 2))
+	redrive(t, f.Store, only(part(4, 1)), 1)
+	drop(t, f.Store, only(part(4, 2)), 1)
+	status(4, "the rest was dropped", signalbox.RequestFailed)
+
+	// Of two that each take one, the later finds none left.
+	for n := int64(10); n < 40; n++ {
+		fail(n, part(n, 1), part(n, 2))
+		var wait sync.WaitGroup
+		for i, store := range []Store{f.Store, f.Other} {
+			wait.Go(func() {
+				if _, err := store.Redrive(context.Background(), only(part(n, i+1))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		status(n, "each at the same time", signalbox.RequestRetrying)
 	}
 }
 

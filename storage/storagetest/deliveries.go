@@ -319,6 +319,13 @@ func threads(t *testing.T, f Fixture) {
 	if last, held := claim(f.Store, third); !held || last != (signalbox.Thread{Revision: 2, State: "2"}) {
 		t.Fatalf("after late news: %+v, %v", last, held)
 	}
+	// They end the claim of who brings them, whose turn came after the newer one's.
+	settle(t, f, signalbox.Settlement{Record: third, Thread: &key, Sent: &signalbox.Thread{Revision: 1, State: "1"}})
+	if last, held := claim(f.Store, first); !held || last != (signalbox.Thread{Revision: 2, State: "2"}) {
+		t.Fatalf("after late news of the holder: %+v, %v", last, held)
+	}
+	settle(t, f, signalbox.Settlement{Record: first, Thread: &key})
+	claim(f.Store, third)
 	// Claims go by PostgreSQL's own clock, what was sent by the store's.
 	for _, test := range []struct {
 		what string

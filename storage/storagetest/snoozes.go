@@ -25,6 +25,7 @@ func Snoozes(t *testing.T, open func(t *testing.T) Fixture) {
 		{"pages over what came back", snoozePages},
 		{"one message for a user and a time", snoozeMessages},
 		{"a bounded number of messages for a user", snoozeManyTimes},
+		{"one message for a time that is far away", snoozeLong},
 		{"no message, no snooze", snoozeUnpublished},
 		{"woken is what nobody touched", snoozeWoken},
 		{"times that are none", snoozeTimes},
@@ -331,6 +332,31 @@ func snoozeManyTimes(t *testing.T, f Fixture) {
 	if got := inbox(t, f.Store, alice); len(got) != 1 || got[0].Woken.IsZero() {
 		t.Errorf("the inbox is %+v", got)
 	}
+}
+
+// snoozeLong: the mark of a message stays as long as the message is to come, however
+// long ago it was made.
+func snoozeLong(t *testing.T, f Fixture) {
+	n := notification(1, alice)
+	commit(t, f.Store, n)
+	const keep = 30 * 24 * time.Hour
+	sweep := func(want int) {
+		t.Helper()
+		deleted, err := f.Store.DeleteOnceKeys(t.Context(), f.Clock.Now().Add(-keep), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "marks deleted", deleted, want)
+	}
+	until := f.Clock.Now().Add(2 * keep)
+	snooze(t, f, alice, byID(n), &until)
+	f.Clock.Advance(keep + time.Second)
+	sweep(0)
+	snooze(t, f, alice, byID(n), wake)
+	snooze(t, f, alice, byID(n), &until)
+	equal(t, "messages", wakes(t, f), []signalbox.Wake{{User: alice, Until: until}})
+	f.Clock.Advance(2 * keep)
+	sweep(1)
 }
 
 func snoozeUnpublished(t *testing.T, f Fixture) {

@@ -119,8 +119,11 @@ func tokenPages(t *testing.T, f Fixture) {
 	for _, odd := range []string{"nobody", "\x00", "\xff"} {
 		equal(t, "of nobody", len(walk(signalbox.TokenFilter{User: odd})), 0)
 	}
-	if _, err := f.Store.Tokens(t.Context(), signalbox.TokenFilter{}, "x", 2); signalbox.ErrorCode(err) != signalbox.CodeInput {
-		t.Errorf("a cursor that is none: %v", err)
+	// An identifier is no cursor, nor are "x" and [] behind the encoding.
+	for _, odd := range []string{"x", requestID(start, 1), "Ingi", "W10"} {
+		if _, err := f.Store.Tokens(t.Context(), signalbox.TokenFilter{}, odd, 2); signalbox.ErrorCode(err) != signalbox.CodeInput {
+			t.Errorf("the cursor %q: %v", odd, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ func Trace(t *testing.T, open func(*testing.T) Fixture) {
 		"looked up":            lookedUp,
 		"neighbours in time":   traceNeighbours,
 		"the latest word":      latestWord,
+		"a part that failed":   failedPart,
 		"cursors from outside": oddCursors,
 		"recent":               recentDeliveries,
 		"recent and chosen":    recentChosen,
@@ -168,6 +170,36 @@ func latestWord(t *testing.T, f Fixture) {
 	}
 	part.Recipients, part.Unknown, part.Error = whole.Recipients, whole.Unknown, "away\uFFFD"
 	equal(t, "request", trace(t, f.Store, whole.ID, "", 10).Request, part)
+}
+
+// failedPart: what other parts of a request say does not hide a failure, of which
+// there is a dead letter.
+func failedPart(t *testing.T, f Fixture) {
+	id := requestID(start, 1)
+	say := func(n int, status signalbox.RequestStatus) signalbox.RequestRecord {
+		t.Helper()
+		record := signalbox.RequestRecord{
+			ID: id, Origin: "ci", Status: status, Attempts: n, Created: start, Updated: start.Add(time.Duration(n) * time.Second),
+		}
+		if status != signalbox.RequestProcessed {
+			record.Stage, record.Error = fmt.Sprintf("stage%d", n), fmt.Sprintf("error %d", n)
+		}
+		if _, err := f.Store.Commit(t.Context(), signalbox.Commit{Requests: []signalbox.RequestRecord{record}}); err != nil {
+			t.Fatal(err)
+		}
+		return record
+	}
+	want := func(what string, record signalbox.RequestRecord) {
+		t.Helper()
+		equal(t, what, trace(t, f.Other, id, "", 10).Request, record, cmpopts.EquateEmpty())
+	}
+	say(1, signalbox.RequestRetrying)
+	failed := say(2, signalbox.RequestFailed)
+	say(3, signalbox.RequestRetrying)
+	want("another part is tried again", failed)
+	say(4, signalbox.RequestProcessed)
+	want("another part is through", failed)
+	want("another part failed, too", say(5, signalbox.RequestFailed))
 }
 
 func traceUser(t *testing.T, f Fixture) {

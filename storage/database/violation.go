@@ -1,4 +1,4 @@
-package storage
+package database
 
 import (
 	"errors"
@@ -8,12 +8,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// violationAttempts bounds how often work is done again after a violation that
-// a concurrent transaction can have caused.
-const violationAttempts = 3
-
-// violates reports whether err is a violated unique or foreign key.
-func violates(err error) bool {
+// Violates reports whether err is a violated unique or foreign key, which a concurrent
+// transaction can have caused.
+func Violates(err error) bool {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		return pgErr.Code == "23505" || pgErr.Code == "23503"
