@@ -1,5 +1,6 @@
 // What became of notifications, whoever's they are: of all, or of one request.
 import { get } from '../kit/api.js';
+import { Text } from '../kit/fields.js';
 import { html, useEffect, useState } from '../kit/html.js';
 import { number, t } from '../kit/i18n.js';
 import { go, href, params } from '../kit/router.js';
@@ -7,7 +8,7 @@ import { Time } from '../kit/time.js';
 import { channelName } from '../inbox/trace.js';
 import { Status, deliveryKey, outcome } from './outcome.js';
 import { More, usePages } from './pages.js';
-import { Facts, Stale, State, Table, Text } from './parts.js';
+import { Facts, Stale, State, Table } from './parts.js';
 import { Recent } from './recent.js';
 
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;

@@ -1,6 +1,7 @@
 // Dead letters: what was given up, until somebody retries or drops it.
 import { get, post } from '../kit/api.js';
 import { Dialog } from '../kit/dialog.js';
+import { Text, Tick } from '../kit/fields.js';
 import { html, useEffect, useState } from '../kit/html.js';
 import { t } from '../kit/i18n.js';
 import { follow, href } from '../kit/router.js';
@@ -8,7 +9,7 @@ import { Time, clock } from '../kit/time.js';
 import { toast } from '../kit/toasts.js';
 import { readFilter, useTyped } from './filter.js';
 import { More, usePages } from './pages.js';
-import { Facts, Stale, State, Sure, Table, Text, Tick, failed, useLoad } from './parts.js';
+import { Facts, Stale, State, Sure, Table, failed, useLoad } from './parts.js';
 
 const api = 'notifications/admin/dead-letters';
 const filters = ['stage', 'origin', 'request'];

@@ -1,5 +1,6 @@
 // The latest deliveries to whomever, filtered by what is in the address.
 import { get } from '../kit/api.js';
+import { Pick, Text } from '../kit/fields.js';
 import { html } from '../kit/html.js';
 import { t } from '../kit/i18n.js';
 import { follow, href } from '../kit/router.js';
@@ -8,7 +9,7 @@ import { channelName } from '../inbox/trace.js';
 import { readFilter, useTyped } from './filter.js';
 import { deliveryKey, outcome, statuses } from './outcome.js';
 import { More, usePages } from './pages.js';
-import { Pick, Stale, State, Table, Text, useLoad } from './parts.js';
+import { Stale, State, Table, useLoad } from './parts.js';
 
 const filters = ['channel', 'status', 'origin', 'recipient'];
 const every = 10_000;

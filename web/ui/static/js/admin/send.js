@@ -1,5 +1,6 @@
 // A form to send a notification, which shows who gets it where before it goes.
 import { post } from '../kit/api.js';
+import { Pick, Text } from '../kit/fields.js';
 import { html, useEffect, useRef, useState } from '../kit/html.js';
 import { Icon, Severity } from '../kit/icons.js';
 import { number, t } from '../kit/i18n.js';
@@ -8,7 +9,6 @@ import { go, href } from '../kit/router.js';
 import { toast } from '../kit/toasts.js';
 import { severities } from '../inbox/filter.js';
 import { channelName } from '../inbox/trace.js';
-import { Pick, Text } from './parts.js';
 
 const empty = { to: 'entity', refs: '', exclude: '', title: '', description: '', link: '', severity: 'normal', topic: '', scope: '' };
 

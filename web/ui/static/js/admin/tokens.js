@@ -1,6 +1,7 @@
 // API tokens: whose there are, new ones, and their end.
 import { get, post, remove } from '../kit/api.js';
 import { Dialog } from '../kit/dialog.js';
+import { Pick, Text } from '../kit/fields.js';
 import { html, useEffect, useRef, useState } from '../kit/html.js';
 import { Icon } from '../kit/icons.js';
 import { t } from '../kit/i18n.js';
@@ -9,7 +10,7 @@ import { useStore } from '../kit/store.js';
 import { Time, short } from '../kit/time.js';
 import { toast } from '../kit/toasts.js';
 import { More, usePages } from './pages.js';
-import { Pick, Stale, State, Sure, Table, Text, failed } from './parts.js';
+import { Stale, State, Sure, Table, failed } from './parts.js';
 
 const api = 'notifications/tokens';
 const kinds = ['inbox', 'read', 'send'];

@@ -2,7 +2,6 @@
 import { canNotify, chime } from '../arrivals.js';
 import { html } from '../kit/html.js';
 import { languages, loadLanguage, t } from '../kit/i18n.js';
-import { remember } from '../kit/memory.js';
 import { prefer, preferences } from '../kit/preferences.js';
 import { useStore } from '../kit/store.js';
 import { toast } from '../kit/toasts.js';
@@ -29,7 +28,6 @@ export function Browser({ onLanguage }) {
   const { desktop, sound, shortcuts, theme, language } = useStore(preferences);
   const pickLanguage = async (tag) => {
     prefer('language', tag);
-    remember('language', tag || null);
     await loadLanguage();
     onLanguage();
   };

@@ -1,11 +1,10 @@
 // The matrix: a column for each channel, a row for each origin and topic.
 import { html, useState } from '../kit/html.js';
 import { Icon } from '../kit/icons.js';
-import { has, t } from '../kit/i18n.js';
+import { t } from '../kit/i18n.js';
 import { useStore } from '../kit/store.js';
+import { channelName } from '../inbox/trace.js';
 import { change, find, sourceOf, switches } from './switches.js';
-
-const channelName = (id) => (has(`channel.${id}`) ? t(`channel.${id}`) : id);
 
 /** nameOf says in words what a switch is about. */
 function nameOf({ channel, origin, topic }) {

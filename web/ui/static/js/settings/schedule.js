@@ -1,5 +1,6 @@
 // When what is sent outside comes: digests, quiet hours, and by which clock.
 import { get, post, remove } from '../kit/api.js';
+import { Field, Pick } from '../kit/fields.js';
 import { html, useEffect, useRef, useState } from '../kit/html.js';
 import { t } from '../kit/i18n.js';
 import { useStore } from '../kit/store.js';
@@ -15,15 +16,6 @@ const bodyOf = ({ timeZone, digest, quietHours }) => ({ timeZone, digest, quietH
 function zones(current) {
   const all = Intl.supportedValuesOf('timeZone');
   return [...new Set(['UTC', here, current, ...all])].filter(Boolean).sort();
-}
-
-function Field({ label, children }) {
-  return html`<label class="field"><span>${label}</span>${children}</label>`;
-}
-
-function Pick({ label, value, options, onPick, disabled }) {
-  return html`<${Field} label=${label}><select class="pick" disabled=${disabled} value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
-    ${options.map(([option, text]) => html`<option key=${option} value=${option} selected=${option === value}>${text}</option>`)}</select><//>`;
 }
 
 function Clock({ label, value, onPick }) {
