@@ -45,7 +45,7 @@ func (k *keys) AddKey(ctx context.Context, key signalbox.PublicKey) error {
 	return nil
 }
 
-func (k *keys) Keys(ctx context.Context, now time.Time) ([]signalbox.PublicKey, error) {
+func (k *keys) Keys(_ context.Context, now time.Time) ([]signalbox.PublicKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.away != nil {
