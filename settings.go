@@ -3,7 +3,6 @@ package signalbox
 import (
 	"context"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -346,16 +345,14 @@ type Received struct {
 	Topic  string
 }
 
-// SeenTopic is an origin and one of its topics (empty: none) that a user knows,
-// and since when.
+// SeenTopic is an origin and one of its topics (empty: none) that a user knows.
 type SeenTopic struct {
 	Origin string
 	Topic  string
-	Since  time.Time
 }
 
-// SettingsStore keeps what users chose and what was meant for them. Neither is
-// touched by retention. Implementations are held to storage/storagetest.
+// SettingsStore keeps what users chose, and what was meant for them, which outlives
+// the notifications. Implementations are held to storage/storagetest.
 type SettingsStore interface {
 	// ChoicesFor returns the stored choices that can matter for what each of
 	// about tells of, by user; who has none is not in it. It is one query for
@@ -371,7 +368,7 @@ type SettingsStore interface {
 	// ForgetChoice removes a user's choice about one switch, so that what is less
 	// specific holds again. It does nothing if there is none.
 	ForgetChoice(ctx context.Context, user string, about ChoiceKey) error
-	// Seen returns the origins and topics of what was ever meant for a user,
+	// Seen returns the origins and topics of what was meant for a user,
 	// broadcasts included: at most [MaxSeenTopics] of them, the newest topics of
 	// every origin before older ones of any. The pipeline's commits record them.
 	Seen(ctx context.Context, user string) ([]SeenTopic, error)

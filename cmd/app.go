@@ -344,6 +344,9 @@ const onceKeysAge = 30 * 24 * time.Hour
 // endedTokensAge is how long API tokens are listed that expired or were revoked.
 const endedTokensAge = 30 * 24 * time.Hour
 
+// seenAge is for how long settings list an origin or topic that nothing came with.
+const seenAge = 180 * 24 * time.Hour
+
 // housekeeping removes what has expired: sessions, idempotency keys and the marks of
 // processed messages once an hour, the rest once a day. Several instances doing so at
 // once do no harm.
@@ -375,6 +378,7 @@ func (a *app) housekeeping(ctx context.Context) {
 			continue
 		}
 		sweep("traces", a.store.DeleteTrace, a.config.Notifications.Trace.Retention)
+		sweep("origins and topics of settings", a.store.DeleteSeen, seenAge)
 		sweep("API tokens", a.store.DeleteTokens, endedTokensAge)
 		sweep("digests", a.store.DeleteDigests, a.config.Notifications.Trace.Retention)
 		if age := a.config.Notifications.Retention; age > 0 {

@@ -43,7 +43,7 @@ func (s *Store) Commit(ctx context.Context, c signalbox.Commit) ([]signalbox.Out
 	if err != nil {
 		return nil, fmt.Errorf("storage: commit: %w", err)
 	}
-	s.seen.add(seen)
+	s.seen.add(seen, s.now())
 	if len(published) > 0 {
 		s.queue.Wake(topicsOf(published)...)
 	}

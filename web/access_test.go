@@ -6,9 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gofiber/fiber/v2"
-
-	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/web"
 )
 
@@ -246,19 +243,18 @@ func TestCrossOrigin(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
-	h := start(t)
-	deps := web.Deps{
-		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Settings: h.settings, Policy: webOnly(), Schedules: signalbox.NewSchedules(nil, signalbox.Schedule{}), DeadLetters: h.letters, Status: steady, Directory: directory{}, Takers: webOnlyTakers, Tokens: newTokens(), Authenticator: users{},
-		Signals: func(func(*fiber.Ctx) (signalbox.UserPrincipal, error)) fiber.Handler {
-			return func(*fiber.Ctx) error { return nil }
-		},
-	}
+	deps := needed()
 	if _, err := web.New(deps, web.Config{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := web.New(web.Deps{}, web.Config{}); err == nil {
 		t.Error("no deps: no error")
 	}
+	deps.Trace = nil
+	if _, err := web.New(deps, web.Config{}); err == nil || !strings.Contains(err.Error(), "Deps.Trace") {
+		t.Errorf("without a trace: %v", err)
+	}
+	deps = needed()
 	for _, config := range []web.Config{
 		{MaxBody: -1},
 		{MaxHeader: 8 << 10},

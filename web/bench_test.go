@@ -15,9 +15,9 @@ import (
 // BenchmarkSend measures a POST over loopback, client included, with a submitter
 // that does nothing: what the API costs on top of the storage.
 func BenchmarkSend(b *testing.B) {
-	server, err := web.New(web.Deps{
-		Inbox: &inbox{}, Submitter: discard{}, Signaler: &signaler{}, Settings: &settings{}, Policy: webOnly(), Schedules: signalbox.NewSchedules(nil, signalbox.Schedule{}), DeadLetters: &letters{}, Status: steady, Directory: directory{}, Takers: webOnlyTakers, Tokens: newTokens(), Authenticator: staticTokens(b), Signals: socketEcho,
-	}, web.Config{})
+	deps := needed()
+	deps.Submitter, deps.Authenticator = discard{}, staticTokens(b)
+	server, err := web.New(deps, web.Config{})
 	if err != nil {
 		b.Fatal(err)
 	}

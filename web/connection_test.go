@@ -164,9 +164,7 @@ func (l *failing) Accept() (net.Conn, error) {
 
 func TestServeSurvivesLackOfDescriptors(t *testing.T) {
 	h := start(t)
-	server, err := web.New(web.Deps{
-		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Settings: h.settings, Policy: webOnly(), Schedules: signalbox.NewSchedules(nil, signalbox.Schedule{}), DeadLetters: &letters{}, Status: steady, Directory: directory{}, Takers: webOnlyTakers, Tokens: newTokens(), Authenticator: users{}, Signals: socketEcho,
-	}, web.Config{})
+	server, err := web.New(needed(), web.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,10 +253,7 @@ func TestShutdownHurriesWaiters(t *testing.T) {
 }
 
 func TestServeAfterShutdown(t *testing.T) {
-	h := start(t)
-	server, err := web.New(web.Deps{
-		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler, Settings: h.settings, Policy: webOnly(), Schedules: signalbox.NewSchedules(nil, signalbox.Schedule{}), DeadLetters: &letters{}, Status: steady, Directory: directory{}, Takers: webOnlyTakers, Tokens: newTokens(), Authenticator: users{}, Signals: socketEcho,
-	}, web.Config{})
+	server, err := web.New(needed(), web.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

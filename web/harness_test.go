@@ -76,19 +76,26 @@ type harness struct {
 	client    *http.Client
 }
 
+// needed are the least that a server works with.
+func needed() web.Deps {
+	return web.Deps{
+		Inbox: &inbox{}, Submitter: &submitter{}, Signaler: &signaler{},
+		Settings: &settings{}, Policy: webOnly(), Schedules: signalbox.NewSchedules(nil, signalbox.Schedule{}),
+		DeadLetters: &letters{}, Status: steady, Directory: directory{}, Takers: webOnlyTakers, Trace: newTraces(), Tokens: newTokens(),
+		Authenticator: users{}, Signals: socketEcho,
+	}
+}
+
 // start serves on a loopback port until the test ends.
 func start(t *testing.T, change ...func(*web.Deps, *web.Config)) *harness {
 	t.Helper()
 	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, settings: &settings{}, schedules: &schedules{byUser: map[string]signalbox.Schedule{}}, letters: &letters{}, tokens: newTokens(), logged: &lockedBuffer{}}
-	deps := web.Deps{
-		Inbox: h.inbox, Submitter: h.submitter, Signaler: h.signaler,
-		Settings: h.settings, Policy: webOnly(), Schedules: signalbox.NewSchedules(h.schedules, signalbox.Schedule{}),
-		DeadLetters: h.letters, Status: steady, Directory: directory{}, Takers: webOnlyTakers, Trace: newTraces(), Tokens: h.tokens,
-		Authenticator: auth.Chain{users{}, staticTokens(t)},
-		PluginKeys:    func(context.Context) ([]byte, error) { return []byte(`{"keys":[]}`), nil },
-		Signals:       socketEcho,
-		Logger:        slog.New(slog.NewTextHandler(h.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}
+	deps := needed()
+	deps.Inbox, deps.Submitter, deps.Signaler, deps.Settings, deps.DeadLetters, deps.Tokens = h.inbox, h.submitter, h.signaler, h.settings, h.letters, h.tokens
+	deps.Schedules = signalbox.NewSchedules(h.schedules, signalbox.Schedule{})
+	deps.Authenticator = auth.Chain{users{}, staticTokens(t)}
+	deps.PluginKeys = func(context.Context) ([]byte, error) { return []byte(`{"keys":[]}`), nil }
+	deps.Logger = slog.New(slog.NewTextHandler(h.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var config web.Config
 	for _, f := range change {
 		f(&deps, &config)

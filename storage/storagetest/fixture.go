@@ -34,6 +34,7 @@ type Store interface {
 	DeleteThreads(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteTokens(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteDigests(ctx context.Context, before time.Time, batch int) (int, error)
+	DeleteSeen(ctx context.Context, before time.Time, batch int) (int, error)
 	DeleteSessions(ctx context.Context, before time.Time, batch int) (int, error)
 	CountDeadLetters(ctx context.Context) (int, error)
 }
