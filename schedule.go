@@ -20,7 +20,7 @@ type Schedule struct {
 	Quiet *QuietHours
 }
 
-// DigestTimes is when a user gets what it does not get at once. Channels that know
+// DigestTimes says when held notifications are delivered. Channels that know
 // no digests deliver everything at once.
 type DigestTimes struct {
 	// Every is how often; empty for [DigestNever].

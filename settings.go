@@ -98,7 +98,7 @@ const (
 	// RuleDefault is on, when nothing else was said.
 	RuleDefault Rule = "default"
 
-	// RuleDecider stands for what an adopter's own decider gave as no reason.
+	// RuleDecider is recorded when an adopter's own decider gives no reason.
 	RuleDecider Rule = "decider"
 
 	// RuleShared delivers to what is no single user's, such as a group's room or a

@@ -14,8 +14,9 @@ const MaxSnooze = 366 * 24 * time.Hour
 // TopicWake carries [Wake] messages on the queue.
 const TopicWake = "notifications.wake"
 
-// Wake is the message that comes when the snoozes of a user end that were made
-// until one time. The notifications are back by then without it: it is for telling.
+// Wake is the message that arrives when a user's snoozes end. One message serves all
+// snoozes that end at the same time. It only triggers signals: the rows are visible
+// again without it.
 type Wake struct {
 	User string `json:"user"`
 	// Until has microseconds, as the database keeps it.

@@ -47,9 +47,9 @@ type DeliveryPage struct {
 	// Deliveries include those to the inbox. Of a row that was sent again, the first
 	// one has no RequestID: the row tells of its last request only.
 	Deliveries []DeliveryRecord
-	// Reached is back to when this page looked; zero if Next is empty. A page looks
-	// at a bounded number of deliveries, so that it may be empty although it has a
-	// Next.
+	// Reached is the time back to which this page has looked; zero if Next is empty.
+	// A page looks at a bounded number of deliveries, so that it may be empty although
+	// it has a Next.
 	Reached time.Time
 	// Next continues the list; empty at its end.
 	Next string

@@ -54,7 +54,7 @@ func (a *app) channelNames() []string {
 
 func (a *app) newSlack(c configs.Slack, render slack.Renderer) (*slack.Channel, error) {
 	config := slack.Config{
-		Name: c.Name, Token: c.Token.Reveal(), APIURL: c.APIURL, Username: c.Username,
+		Name: c.Name, Token: c.Token, APIURL: c.APIURL, Username: c.Username,
 		BroadcastChannels: c.BroadcastChannels, ThreadUpdates: c.ThreadUpdates, Filter: c.Filter,
 		ConcurrencyLimit: c.ConcurrencyLimit, ThrottleInterval: c.ThrottleInterval, TargetInterval: c.TargetInterval,
 		Template: c.Template, Render: render, BaseURL: a.config.App.BaseURL, Directory: a.directory, Logger: a.log,
@@ -87,14 +87,14 @@ func (a *app) newEmail(c *configs.Email) (*email.Channel, error) {
 	}
 	for _, key := range c.DKIM {
 		config.DKIM = append(config.DKIM, email.DKIM{
-			Domain: key.Domain, Selector: key.Selector, PrivateKey: email.Secret(key.PrivateKey.Reveal()),
+			Domain: key.Domain, Selector: key.Selector, PrivateKey: key.PrivateKey,
 		})
 	}
 	switch c.Transport {
 	case configs.EmailOverSMTP:
 		config.SMTP = &email.SMTP{
 			Host: c.SMTP.Hostname, Port: c.SMTP.Port, TLS: email.TLSPolicy(c.SMTP.TLS), CAFile: c.SMTP.CAFile,
-			AllowPlaintext: c.SMTP.AllowInsecure, Username: c.SMTP.Username, Password: email.Secret(c.SMTP.Password.Reveal()),
+			AllowPlaintext: c.SMTP.AllowInsecure, Username: c.SMTP.Username, Password: c.SMTP.Password,
 			Auth: email.AuthType(c.SMTP.Auth), Hello: c.SMTP.HelloName, Timeout: c.SMTP.Timeout,
 		}
 	case configs.EmailOverSendmail:

@@ -45,7 +45,7 @@ func (a *app) identityAuthenticators() (chain auth.Chain, err error) {
 	}
 	if c.OIDC != nil {
 		a.login, err = oidc.NewLogin(oidc.LoginConfig{
-			Issuer: c.OIDC.Issuer, ClientID: c.OIDC.ClientID, ClientSecret: c.OIDC.ClientSecret.Reveal(), Scopes: c.OIDC.Scopes,
+			Issuer: c.OIDC.Issuer, ClientID: c.OIDC.ClientID, ClientSecret: c.OIDC.ClientSecret, Scopes: c.OIDC.Scopes,
 			PublicURL: a.config.PublicURL(), Pages: pages, User: userRule(c.OIDC.User), Groups: groupRule(c.OIDC.Groups),
 			Ownership: a.directory, Sessions: a.store, IdleTimeout: c.OIDC.IdleTimeout, MaxAge: c.OIDC.MaxAge, Logger: a.log,
 		})

@@ -8,13 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/signalbox/signalbox"
+
 	"github.com/signalbox/signalbox/configs"
 )
 
 // Which configuration has links, and where they lead.
 func TestWireUnsubscribe(t *testing.T) {
 	const path = "/api/notifications/unsubscribe"
-	key := []configs.EmailUnsubscribeKey{{ID: "a", Secret: configs.NewSecret(strings.Repeat("s", 32))}}
+	key := []configs.EmailUnsubscribeKey{{ID: "a", Secret: signalbox.NewSecret(strings.Repeat("s", 32))}}
 	postgres, err := configs.ParseDatabase("postgres://db.example.com/signalbox")
 	if err != nil {
 		t.Fatal(err)

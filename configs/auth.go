@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/signalbox/signalbox"
 )
 
 // AuthOIDC is the identity provider at which users sign in to the page ("auth.oidc").
@@ -16,7 +18,7 @@ type AuthOIDC struct {
 	// ClientID is what the provider knows this server by ("clientId"). Required.
 	ClientID string
 	// ClientSecret is its password there ("clientSecret"). Defaults to none.
-	ClientSecret Secret
+	ClientSecret signalbox.Secret
 	// Scopes are asked for besides openid ("scopes"). Defaults to profile and email.
 	Scopes []string
 	// User and Groups say who somebody is ("user", "groups"). User is required.
@@ -317,7 +319,7 @@ func readOIDC(r *reader, c *Config, n *node, path string) {
 	a.required("clientId", &into.ClientID, "what the identity provider knows this server by")
 	var secret string
 	a.text("clientSecret", &secret)
-	into.ClientSecret = NewSecret(secret)
+	into.ClientSecret = signalbox.NewSecret(secret)
 	if scopes := a.texts("scopes"); scopes != nil {
 		into.Scopes = scopes
 		for _, scope := range scopes {

@@ -6,10 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/signalbox/signalbox"
+
 	"github.com/google/go-cmp/cmp"
 )
 
-var compareAuth = cmp.AllowUnexported(Secret{})
+var compareAuth = cmp.AllowUnexported(signalbox.Secret{})
 
 func TestLogins(t *testing.T) {
 	c, warnings, problems := load(t, Sources{Environ: []string{"SECRET=hidden"}, Files: write(t, `
@@ -46,7 +48,7 @@ auth:
 	want := Auth{
 		Guest: Guest{User: "user:default/guest"}, Tokens: Default().Auth.Tokens,
 		OIDC: &AuthOIDC{
-			Issuer: "https://id.example.com/realms/main/", ClientID: "signalbox", ClientSecret: NewSecret("hidden"), Scopes: []string{"groups"},
+			Issuer: "https://id.example.com/realms/main/", ClientID: "signalbox", ClientSecret: signalbox.NewSecret("hidden"), Scopes: []string{"groups"},
 			User:   AuthUser{Claim: "email", As: "email", Namespace: "staff", Domains: []string{"example.com", "example.org"}},
 			Groups: &AuthGroups{Claim: "groups", As: "reference"}, IdleTimeout: time.Hour, MaxAge: 24 * time.Hour,
 		},

@@ -227,7 +227,7 @@ type JWKSAccess struct {
 // LegacyKey is a secret that is shared with services.
 type LegacyKey struct {
 	// Secret is options.secret, in base64.
-	Secret Secret
+	Secret signalbox.Secret
 	// Subject is options.subject. Defaults to external:backstage-plugin.
 	Subject string
 	// Plugins is as in [StaticToken].

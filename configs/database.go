@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+
+	"github.com/signalbox/signalbox"
 )
 
 // Dialect is a kind of database.
@@ -23,7 +25,7 @@ type Database struct {
 	// path is of a SQLite file.
 	path string
 	// url is of a PostgreSQL database.
-	url Secret
+	url signalbox.Secret
 }
 
 // SQLiteIn returns the default database: the file signalbox.db in a directory.
@@ -63,7 +65,7 @@ func ParseDatabase(s string) (Database, error) {
 	if strings.Trim(u.Path, "/") == "" && !u.Query().Has("dbname") && !u.Query().Has("service") {
 		return Database{}, errDatabaseName
 	}
-	return Database{dialect: Postgres, url: NewSecret(s)}, nil
+	return Database{dialect: Postgres, url: signalbox.NewSecret(s)}, nil
 }
 
 // Dialect returns the kind of database; the zero value has none.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/signalbox/signalbox"
 )
 
 // Directory says where users, groups and owners are known. Where several sources
@@ -30,7 +32,7 @@ type DirectoryBackstage struct {
 	BaseURL string
 	// Token is the bearer token for it ("directory.backstage.token"). Defaults to
 	// none.
-	Token Secret
+	Token signalbox.Secret
 	// CacheTTL is how long an answer is taken as it is
 	// ("directory.backstage.cacheTtl"). Between 1s and 24h. Defaults to 1m.
 	CacheTTL time.Duration
@@ -105,7 +107,7 @@ func readDirectoryToken(r *reader, c *Config, n *node, path string) {
 		r.failSecret(n, path, "must be printable ASCII without white space")
 		return
 	}
-	c.Directory.Backstage.Token = NewSecret(text)
+	c.Directory.Backstage.Token = signalbox.NewSecret(text)
 }
 
 func (d Directory) invalid(found *checks) {

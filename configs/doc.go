@@ -21,8 +21,8 @@
 // # Secrets
 //
 // No error, warning or log line holds the value of a secret key, or any value
-// that came from the environment. Secrets are held as [Secret], which redacts
-// itself, and tokens as [TokenHash], which cannot be turned back.
+// that came from the environment. Secrets are held as [signalbox.Secret], which
+// redacts itself, and tokens as [TokenHash], which cannot be turned back.
 //
 // # Imports
 //

@@ -90,7 +90,7 @@ type EmailSMTP struct {
 	CAFile string
 	// Username and Password are given together, or not at all.
 	Username string
-	Password Secret
+	Password signalbox.Secret
 	// Auth is auto, plain, login, cram-md5, scram-sha-1, scram-sha-256 or xoauth2
 	// ("auth"). Defaults to auto.
 	Auth string
@@ -123,7 +123,7 @@ type EmailDKIM struct {
 	// Selector._domainkey.Domain. Required.
 	Domain, Selector string
 	// PrivateKey is PEM. Required.
-	PrivateKey Secret
+	PrivateKey signalbox.Secret
 }
 
 // readEmail reads the email channel. What is missing in the section has the
@@ -371,7 +371,7 @@ func (e *emailReader) dkim(n *node, path string) {
 		e.plain(n, path, "domain", &key.Domain)
 		e.plain(n, path, "selector", &key.Selector)
 		if text, present := e.optional(n, path, "privateKey"); text != nil {
-			key.PrivateKey = NewSecret(*text)
+			key.PrivateKey = signalbox.NewSecret(*text)
 			if !strings.Contains(*text, "-----BEGIN ") {
 				e.refuse(n.child("privateKey"), join(path, "privateKey"), "must be a private key in PEM, as in {$file: dkim.pem}")
 			}

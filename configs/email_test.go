@@ -60,7 +60,7 @@ notifications:
 	want := &Email{
 		Transport: EmailOverSMTP,
 		SMTP: EmailSMTP{
-			Hostname: "my-smtp-server", Port: 587, Username: "my-username", Password: NewSecret("my-password"),
+			Hostname: "my-smtp-server", Port: 587, Username: "my-username", Password: signalbox.NewSecret("my-password"),
 			Auth: "auto", Timeout: time.Minute,
 		},
 		Sender: "sender@mycompany.com", ReplyTo: "no-reply@mycompany.com", BroadcastReceiver: "users",
@@ -104,7 +104,7 @@ notifications:
 		Transport: EmailOverSMTP,
 		SMTP: EmailSMTP{
 			Hostname: "::1", Port: 587, TLS: "none", AllowInsecure: true, CAFile: filepath.Join(dir, "ca.pem"),
-			Username: "u", Password: NewSecret(" p "), Auth: "scram-sha-256", HelloName: "box.example.com", Timeout: 10 * time.Second,
+			Username: "u", Password: signalbox.NewSecret(" p "), Auth: "scram-sha-256", HelloName: "box.example.com", Timeout: 10 * time.Second,
 		},
 		Sender: "Größe <a@größe.example>", BroadcastReceiver: "config", BroadcastAddresses: []string{"ops@example.com"},
 		ConcurrencyLimit: 2,
@@ -113,8 +113,8 @@ notifications:
 			DigestSubject: filepath.Join(dir, "ds.tmpl"), DigestHTML: "/etc/digest.html", DigestText: filepath.Join(dir, "dt.tmpl"),
 		},
 		DKIM: []EmailDKIM{
-			{"example.com", "a", NewSecret("-----BEGIN PRIVATE KEY-----\nx")},
-			{"example.com", "b", NewSecret("-----BEGIN PRIVATE KEY-----\ny")},
+			{"example.com", "a", signalbox.NewSecret("-----BEGIN PRIVATE KEY-----\nx")},
+			{"example.com", "b", signalbox.NewSecret("-----BEGIN PRIVATE KEY-----\ny")},
 		},
 	}
 	if diff := cmp.Diff(want, config.Notifications.Email, allow); diff != "" {

@@ -3,6 +3,8 @@ package configs
 import (
 	"strings"
 	"time"
+
+	"github.com/signalbox/signalbox"
 )
 
 // elsewhere are Backstage's transports that are not supported, and what does the
@@ -111,7 +113,7 @@ func (e *emailReader) encryption(n *node, path string, s *EmailSMTP) {
 func (e *emailReader) credentials(n *node, path string, s *EmailSMTP) {
 	e.plain(n, path, "username", &s.Username)
 	if text, present := e.optional(n, path, "password"); text != nil {
-		s.Password = NewSecret(*text)
+		s.Password = signalbox.NewSecret(*text)
 	} else {
 		e.ok = e.ok && !present
 	}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/signalbox/signalbox"
 )
 
 // EmailUnsubscribe are the links by which users end mails without signing in
@@ -32,7 +34,7 @@ type EmailUnsubscribeKey struct {
 	// and "_". Required.
 	ID string
 	// Secret is used as it is written, 32 bytes or more. Required.
-	Secret Secret
+	Secret signalbox.Secret
 }
 
 // minKeySecret is the least length of a secret, in bytes: that of the signature.
@@ -85,7 +87,7 @@ func (e *emailReader) unsubscribeKey(n *node, path string) {
 	case text != nil && len(*text) < minKeySecret:
 		e.refuse(n.child("secret"), join(path, "secret"), fmt.Sprintf("must be at least %d bytes, as of: openssl rand -hex 32", minKeySecret))
 	case text != nil:
-		key.Secret = NewSecret(*text)
+		key.Secret = signalbox.NewSecret(*text)
 	default:
 		e.ok = e.ok && !present
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/signalbox/signalbox"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -22,7 +24,7 @@ func TestEmailUnsubscribe(t *testing.T) {
 	}
 	want := EmailUnsubscribe{
 		URL: "https://s.example/u", TTL: 90 * day,
-		Keys: []EmailUnsubscribeKey{{"2026", NewSecret(current)}, {"a_B-1", NewSecret(old)}},
+		Keys: []EmailUnsubscribeKey{{"2026", signalbox.NewSecret(current)}, {"a_B-1", signalbox.NewSecret(old)}},
 	}
 	if diff := cmp.Diff(want, config.Notifications.Email.Unsubscribe, allow); diff != "" {
 		t.Error(diff)

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/signalbox/signalbox"
 )
 
 // minTokenLength is Backstage's: shorter tokens could be guessed.
@@ -169,7 +171,7 @@ func (r *reader) legacySecret(n *node, path string, into *LegacyKey) bool {
 		r.failSecret(n.child("secret"), join(path, "secret"), fmt.Sprintf("must be base64 of at least %d bytes", minLegacySecret))
 		return false
 	}
-	into.Secret = NewSecret(base64.StdEncoding.EncodeToString(decoded))
+	into.Secret = signalbox.NewSecret(base64.StdEncoding.EncodeToString(decoded))
 	return true
 }
 

@@ -60,7 +60,7 @@ func load(t *testing.T, sources Sources) (Config, []string, []string) {
 
 // allow is comparing values that hide what they hold.
 var allow = cmp.Options{
-	cmp.AllowUnexported(Database{}, Secret{}),
+	cmp.AllowUnexported(Database{}, signalbox.Secret{}),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 }
 
@@ -125,7 +125,7 @@ events: {useEventBus: never, http: {topics: [github]}}
 				*c = Config{
 					Listen:   ":8080",
 					Data:     "/var/lib/signalbox",
-					Database: Database{dialect: Postgres, url: NewSecret("postgres://u:p@h/db")},
+					Database: Database{dialect: Postgres, url: signalbox.NewSecret("postgres://u:p@h/db")},
 					Log:      Log{Level: slog.LevelWarn, Format: LogJSON},
 					Shutdown: Shutdown{Timeout: 5 * time.Second},
 					TLS:      TLS{Cert: "/etc/cert.pem", Key: "/etc/key.pem"},
@@ -138,7 +138,7 @@ events: {useEventBus: never, http: {topics: [github]}}
 					CORS:        CORS{Origins: []string{"https://a.example.com", "http://localhost:3000"}},
 					Directory: Directory{
 						Files:        []string{"/etc/org/*.yaml"},
-						Backstage:    DirectoryBackstage{BaseURL: "https://b.example.com", Token: NewSecret("catalog-token"), CacheTTL: 2 * time.Minute, Timeout: 3 * time.Second},
+						Backstage:    DirectoryBackstage{BaseURL: "https://b.example.com", Token: signalbox.NewSecret("catalog-token"), CacheTTL: 2 * time.Minute, Timeout: 3 * time.Second},
 						UnknownUsers: DropUnknownUsers,
 					},
 					Pipeline: Pipeline{
@@ -270,8 +270,8 @@ notifications:
 					StaticTokens: []StaticToken{{Hash: HashToken(token), Subject: "ci"}},
 					JWKS:         []JWKSAccess{{URL: "https://example.com/jwks.json", Issuers: []string{"x"}, Audiences: []string{"y", "z"}, Algorithms: []string{"RS256"}, SubjectPrefix: "p"}},
 					LegacyKeys: []LegacyKey{
-						{Secret: NewSecret("MDEyMzQ1Njc4OWFiY2RlZg==")},
-						{Secret: NewSecret("MDEyMzQ1Njc4OWFiY2RlZjA="), Subject: "x", Plugins: []string{"notifications"}},
+						{Secret: signalbox.NewSecret("MDEyMzQ1Njc4OWFiY2RlZg==")},
+						{Secret: signalbox.NewSecret("MDEyMzQ1Njc4OWFiY2RlZjA="), Subject: "x", Plugins: []string{"notifications"}},
 					},
 				}
 				// It is Backstage's own: its users and plugins are known, and its
@@ -283,7 +283,7 @@ notifications:
 					{Internal: "http://other:7007/api/catalog", External: "http://other:7007/api/catalog", Plugins: []string{"catalog"}},
 				}
 				c.Notifications.Retention = 30 * day
-				c.Notifications.Slack = []Slack{{Name: "Slack", Token: NewSecret("xoxb"), GroupFallback: "none", ConcurrencyLimit: 10, TargetInterval: time.Second}}
+				c.Notifications.Slack = []Slack{{Name: "Slack", Token: signalbox.NewSecret("xoxb"), GroupFallback: "none", ConcurrencyLimit: 10, TargetInterval: time.Second}}
 			},
 			warnings: []string{
 				"a.yaml:34:1: somePlugin: is taken for the section of a Backstage plugin and ignored",

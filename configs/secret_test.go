@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/signalbox/signalbox"
+
 	"github.com/goccy/go-yaml"
 )
 
@@ -23,15 +25,15 @@ func TestNothingShowsSecrets(t *testing.T) {
 	config := Default()
 	config.Database = database
 	config.Backend.Auth.StaticTokens = []StaticToken{{Hash: hash, Subject: "ci"}}
-	config.Directory.Backstage.Token = NewSecret(password)
+	config.Directory.Backstage.Token = signalbox.NewSecret(password)
 
 	hidden := []string{
 		password,
 		fmt.Sprintf("%x", hash[:4]), strings.Trim(fmt.Sprintf("%d", hash[:4]), "[]"),
 	}
 	for name, value := range map[string]any{
-		"secret":             NewSecret(password),
-		"pointer to secret":  &struct{ S *Secret }{new(NewSecret(password))},
+		"secret":             signalbox.NewSecret(password),
+		"pointer to secret":  &struct{ S *signalbox.Secret }{new(signalbox.NewSecret(password))},
 		"hash":               hash,
 		"database":           database,
 		"pointer to config":  &config,
@@ -63,7 +65,7 @@ func TestNothingShowsSecrets(t *testing.T) {
 	if got := database.URL(); !strings.Contains(got, password) {
 		t.Errorf("URL() is %s, without the password", got)
 	}
-	if got := NewSecret(password).Reveal(); got != password {
+	if got := signalbox.NewSecret(password).Reveal(); got != password {
 		t.Errorf("Reveal() is %q", got)
 	}
 }

@@ -20,7 +20,7 @@ type Slack struct {
 	// workspace without one; others need names.
 	Name string
 	// Token is the bot token ("token"). Required.
-	Token Secret
+	Token signalbox.Secret
 	// APIURL is the base of Slack's Web API ("apiURL", ours). Defaults to Slack's.
 	APIURL string
 	// Username is shown as the sender ("username"). Defaults to the app's name.
@@ -188,7 +188,7 @@ func (s *slackReader) name(into *string, named map[string]string) {
 	}
 }
 
-func (s *slackReader) token(into *Secret) {
+func (s *slackReader) token(into *signalbox.Secret) {
 	field, path := s.n.child("token"), join(s.path, "token")
 	text, present := s.optional(s.n, s.path, "token")
 	switch {
@@ -204,7 +204,7 @@ func (s *slackReader) token(into *Secret) {
 		s.refuse(field, path, "must be printable ASCII without white space")
 		return
 	}
-	*into = NewSecret(token)
+	*into = signalbox.NewSecret(token)
 }
 
 // channels reads ids and names of channels, and email addresses. One may stand

@@ -40,7 +40,7 @@ notifications:
 		t.Fatalf("warnings %q, problems %q", warnings, problems)
 	}
 	want := []Slack{{
-		Name: "Slack", Token: NewSecret("xoxb-1"), Username: "Backstage", GroupFallback: SlackFallbackNone,
+		Name: "Slack", Token: signalbox.NewSecret("xoxb-1"), Username: "Backstage", GroupFallback: SlackFallbackNone,
 		BroadcastChannels: []string{"C012AB3CD", "#general"},
 		BroadcastRoutes: []SlackRoute{
 			{Origin: "plugin:catalog", Topic: "entity-updated", Channels: []string{"#catalog"}},
@@ -48,7 +48,7 @@ notifications:
 		},
 		ConcurrencyLimit: 20, ThrottleInterval: time.Minute, TargetInterval: time.Second,
 	}, {
-		Name: "Slack.ops", Token: NewSecret("xoxb-2"), APIURL: "https://slack.example.com/api", GroupFallback: SlackFallbackMembers,
+		Name: "Slack.ops", Token: signalbox.NewSecret("xoxb-2"), APIURL: "https://slack.example.com/api", GroupFallback: SlackFallbackMembers,
 		ThreadUpdates: true, ConcurrencyLimit: 10, ThrottleInterval: day,
 		Filter:   signalbox.PayloadFilter{MinSeverity: signalbox.SeverityHigh},
 		Template: "*{{.Title}}*\n{{.Description}}",
@@ -63,7 +63,7 @@ notifications:
 
 func TestSlackInTheEnvironment(t *testing.T) {
 	got, _, problems := load(t, Sources{Environ: []string{"SIGNALBOX_NOTIFICATIONS_PROCESSORS_SLACK=[{token: xoxb-1, name: Chat}]"}})
-	if problems != nil || len(got.Notifications.Slack) != 1 || got.Notifications.Slack[0].Name != "Chat" || got.Notifications.Slack[0].Token != NewSecret("xoxb-1") {
+	if problems != nil || len(got.Notifications.Slack) != 1 || got.Notifications.Slack[0].Name != "Chat" || got.Notifications.Slack[0].Token != signalbox.NewSecret("xoxb-1") {
 		t.Errorf("%+v, %q", got.Notifications.Slack, problems)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/signalbox/signalbox"
+
 	"github.com/signalbox/signalbox/storage"
 	"github.com/signalbox/signalbox/storage/queue"
 	"github.com/signalbox/signalbox/storage/storagetest"
@@ -45,7 +47,7 @@ func withLogin(t *testing.T, provider *oidctest.Provider, publicURL string) func
 		t.Fatal(err)
 	}
 	login, err := oidc.NewLogin(oidc.LoginConfig{
-		Issuer: provider.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, PublicURL: publicURL,
+		Issuer: provider.URL, ClientID: oidctest.ClientID, ClientSecret: signalbox.NewSecret(oidctest.ClientSecret), PublicURL: publicURL,
 		User: identity.UserRule{Claim: "preferred_username"}, Groups: &identity.GroupRule{Claim: "groups"},
 		Pages: pages, Sessions: store, Client: provider.Client,
 	})

@@ -37,7 +37,7 @@ func (s *session) signIn() error {
 // offered: those that do not show the password come first, and without encryption
 // only this machine, or who is allowed to, is shown it.
 func mechanisms(config SMTP, offered string, encrypted bool) (gosmtp.Auth, error) {
-	user, password := config.Username, string(config.Password)
+	user, password := config.Username, config.Password.Reveal()
 	trusted := encrypted || config.AllowPlaintext || isLoopback(config.Host)
 	all := []struct {
 		name AuthType

@@ -159,7 +159,7 @@ type SMTP struct {
 	// Username and Password are what to sign in with. Without a Username nobody
 	// signs in.
 	Username string
-	Password Secret
+	Password signalbox.Secret
 	// Auth defaults to [AuthAuto].
 	Auth AuthType
 	// Hello is the name to greet with (EHLO). Defaults to the domain of the sender.
@@ -205,7 +205,7 @@ type DKIM struct {
 	Domain, Selector string
 	// PrivateKey is PEM: RSA of 2048 bits or more (PKCS #1 or #8), or Ed25519
 	// (PKCS #8).
-	PrivateKey Secret
+	PrivateKey signalbox.Secret
 }
 
 // settled is a Config whose defaults are filled in and whose addresses are read.

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/signalbox/signalbox"
+
 	"github.com/signalbox/signalbox/channels"
 	"github.com/signalbox/signalbox/channels/channeltest"
 	"github.com/signalbox/signalbox/channels/email/smtpfake"
@@ -15,7 +17,7 @@ func TestContract(t *testing.T) {
 		const password = "correct horse battery staple"
 		server := smtpfake.Start(t, smtpfake.Config{STARTTLS: true, RequireTLS: true, Username: "box", Password: password})
 		config := toServer(server)
-		config.SMTP.Username, config.SMTP.Password = "box", password
+		config.SMTP.Username, config.SMTP.Password = "box", signalbox.NewSecret(password)
 		var logs bytes.Buffer
 		config.Logger = slog.New(slog.NewTextHandler(&logs, nil))
 		return channeltest.Harness{

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"regexp"
 
+	"github.com/signalbox/signalbox"
+
 	"github.com/emersion/go-msgauth/dkim"
 )
 
@@ -53,8 +55,8 @@ func newSigners(keys []DKIM) (signers, error) {
 }
 
 // parseKey reads a private key. Errors hold nothing of it.
-func parseKey(text Secret) (crypto.Signer, error) {
-	block, _ := pem.Decode([]byte(text))
+func parseKey(text signalbox.Secret) (crypto.Signer, error) {
+	block, _ := pem.Decode([]byte(text.Reveal()))
 	if block == nil {
 		return nil, errors.New(`is not PEM ("-----BEGIN PRIVATE KEY-----")`)
 	}

@@ -13,17 +13,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/signalbox/signalbox"
+
 	msgauth "github.com/emersion/go-msgauth/dkim"
 	toorop "github.com/toorop/go-dkim"
 )
 
-func pemOf(t testing.TB, key any) Secret {
+func pemOf(t testing.TB, key any) signalbox.Secret {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return signalbox.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 }
 
 func record(t testing.TB, key crypto.PublicKey) string {
@@ -142,10 +144,10 @@ func TestDKIMRefuses(t *testing.T) {
 	}
 	for want, key := range map[string]DKIM{
 		"has 1024 bits":         {"example.org", "s", pemOf(t, weak)},
-		"is not PEM":            {"example.org", "s", "hunter2"},
+		"is not PEM":            {"example.org", "s", signalbox.NewSecret("hunter2")},
 		"is not a selector":     {"example.org", "s;x", pemOf(t, good)},
 		"its domain is not":     {"example", "s", pemOf(t, good)},
-		"is neither a PKCS #1 ": {"example.org", "s", "-----BEGIN X-----\naHVudGVyMg==\n-----END X-----\n"},
+		"is neither a PKCS #1 ": {"example.org", "s", signalbox.NewSecret("-----BEGIN X-----\naHVudGVyMg==\n-----END X-----\n")},
 	} {
 		_, err := New(Config{Directory: janeOnly(), Sender: "a@example.org", Stream: &Stream{}, DKIM: []DKIM{key}})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {

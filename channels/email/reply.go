@@ -41,10 +41,10 @@ func (e *replyError) Error() string {
 const maxReply = 400
 
 // cleanReply makes a line of a reply, without secrets.
-func cleanReply(code int, text string, secrets ...Secret) string {
+func cleanReply(code int, text string, secrets ...signalbox.Secret) string {
 	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, string(secret), redacted)
+		if secret.Reveal() != "" {
+			text = strings.ReplaceAll(text, secret.Reveal(), secret.String())
 		}
 	}
 	return shorten(strings.TrimSpace(strconv.Itoa(code)+" "+oneLine(text)), maxReply)
@@ -52,7 +52,7 @@ func cleanReply(code int, text string, secrets ...Secret) string {
 
 // asReply returns the server's refusal if err is one, else err itself with the
 // stage in front.
-func asReply(at stage, err error, secrets ...Secret) error {
+func asReply(at stage, err error, secrets ...signalbox.Secret) error {
 	var refused *textproto.Error
 	if errors.As(err, &refused) {
 		return &replyError{at, cleanReply(refused.Code, refused.Msg, secrets...), refused.Code}

@@ -327,21 +327,23 @@ func TestParseMailbox(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		"no directory":                 func(c *Config) { c.Directory = nil },
-		"sender":                       func(c *Config) { c.Sender = "nobody" },
-		"reply-to":                     func(c *Config) { c.ReplyTo = "nobody" },
-		"exactly one of":               func(c *Config) { c.Sendmail = &Sendmail{} },
-		"must not be negative":         func(c *Config) { c.Concurrency = -1 },
-		"cannot list them":             func(c *Config) { c.Broadcast = BroadcastUsers },
-		"unknown receiver":             func(c *Config) { c.Broadcast = "all" },
-		"receiver of broadcasts":       func(c *Config) { c.Broadcast, c.BroadcastAddresses = BroadcastConfig, []string{"x"} },
-		"allowed domain":               func(c *Config) { c.AllowedDomains = []string{"@example.com"} },
-		`"x" is not an email`:          func(c *Config) { c.Denied = []string{"x"} },
-		"not an http or https":         func(c *Config) { c.AppURL = "example.com" },
-		"host and port":                func(c *Config) { c.Stream, c.SMTP = nil, &SMTP{Host: "h"} },
-		"unknown TLS policy":           func(c *Config) { c.Stream, c.SMTP = nil, &SMTP{Host: "h", Port: 25, TLS: "x"} },
-		"unknown authentication":       func(c *Config) { c.Stream, c.SMTP = nil, &SMTP{Host: "h", Port: 25, Auth: "x"} },
-		"must be one line":             func(c *Config) { c.Stream, c.SMTP = nil, &SMTP{Host: "h", Port: 25, Password: "a\nb"} },
+		"no directory":           func(c *Config) { c.Directory = nil },
+		"sender":                 func(c *Config) { c.Sender = "nobody" },
+		"reply-to":               func(c *Config) { c.ReplyTo = "nobody" },
+		"exactly one of":         func(c *Config) { c.Sendmail = &Sendmail{} },
+		"must not be negative":   func(c *Config) { c.Concurrency = -1 },
+		"cannot list them":       func(c *Config) { c.Broadcast = BroadcastUsers },
+		"unknown receiver":       func(c *Config) { c.Broadcast = "all" },
+		"receiver of broadcasts": func(c *Config) { c.Broadcast, c.BroadcastAddresses = BroadcastConfig, []string{"x"} },
+		"allowed domain":         func(c *Config) { c.AllowedDomains = []string{"@example.com"} },
+		`"x" is not an email`:    func(c *Config) { c.Denied = []string{"x"} },
+		"not an http or https":   func(c *Config) { c.AppURL = "example.com" },
+		"host and port":          func(c *Config) { c.Stream, c.SMTP = nil, &SMTP{Host: "h"} },
+		"unknown TLS policy":     func(c *Config) { c.Stream, c.SMTP = nil, &SMTP{Host: "h", Port: 25, TLS: "x"} },
+		"unknown authentication": func(c *Config) { c.Stream, c.SMTP = nil, &SMTP{Host: "h", Port: 25, Auth: "x"} },
+		"must be one line": func(c *Config) {
+			c.Stream, c.SMTP = nil, &SMTP{Host: "h", Port: 25, Password: signalbox.NewSecret("a\nb")}
+		},
 		"is not a name to greet with:": func(c *Config) { c.Stream, c.SMTP = nil, &SMTP{Host: "h", Port: 25, Hello: "a b"} },
 	} {
 		config := Config{Directory: janeOnly(), Sender: "a@example.com", Stream: &Stream{Directory: t.TempDir()}}
@@ -353,7 +355,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestSecretsHide(t *testing.T) {
-	config := Config{SMTP: &SMTP{Password: "hunter2"}, DKIM: []DKIM{{PrivateKey: "hunter2"}}}
+	config := Config{SMTP: &SMTP{Password: signalbox.NewSecret("hunter2")}, DKIM: []DKIM{{PrivateKey: signalbox.NewSecret("hunter2")}}}
 	text, err := config.SMTP.Password.MarshalText()
 	shown := fmt.Sprintf("%v %+v %#v %#v %s %v", *config.SMTP, *config.SMTP, *config.SMTP, config.DKIM, text, config.SMTP.Password.LogValue())
 	if err != nil || strings.Contains(shown, "hunter2") {

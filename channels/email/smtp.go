@@ -47,7 +47,7 @@ func newSMTP(config SMTP, domain string, connections int) (*smtpTransport, error
 	if _, err := mechanisms(config, "", false); config.Auth != AuthAuto && errors.Is(err, errUnknownAuth) {
 		return nil, err
 	}
-	if strings.ContainsAny(config.Username+string(config.Password), "\x00\r\n") {
+	if strings.ContainsAny(config.Username+config.Password.Reveal(), "\x00\r\n") {
 		return nil, errors.New("email: username and password must be one line")
 	}
 	if config.CAFile != "" {

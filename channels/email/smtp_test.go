@@ -299,7 +299,7 @@ func TestTLS(t *testing.T) {
 			c.server.Username, c.server.Password = "box", secret
 			server := smtpfake.Start(t, c.server)
 			config := toServer(server)
-			config.SMTP.TLS, config.SMTP.Username, config.SMTP.Password = c.policy, "box", secret
+			config.SMTP.TLS, config.SMTP.Username, config.SMTP.Password = c.policy, "box", signalbox.NewSecret(secret)
 			if !c.roots {
 				config.SMTP.RootCAs = nil
 			}
@@ -356,7 +356,7 @@ func TestPlaintextIsForThisMachine(t *testing.T) {
 	open(t, config)
 	// A password in the clear is refused before it is sent.
 	for _, auth := range []AuthType{AuthPlain, AuthLogin, AuthXOAUTH2} {
-		far := SMTP{Host: "mail.example.com", Username: "u", Password: "p", Auth: auth}
+		far := SMTP{Host: "mail.example.com", Username: "u", Password: signalbox.NewSecret("p"), Auth: auth}
 		if _, err := mechanisms(far, "PLAIN LOGIN XOAUTH2", false); err == nil || !strings.Contains(err.Error(), "would show the password") {
 			t.Errorf("%s: %v", auth, err)
 		}
@@ -382,7 +382,7 @@ func TestAuth(t *testing.T) {
 		t.Run(string(auth), func(t *testing.T) {
 			server := smtpfake.Start(t, smtpfake.Config{STARTTLS: true, Username: "box", Password: secret, Mechanisms: mechanisms})
 			config := toServer(server)
-			config.SMTP.Username, config.SMTP.Password, config.SMTP.Auth = "box", secret, auth
+			config.SMTP.Username, config.SMTP.Password, config.SMTP.Auth = "box", signalbox.NewSecret(secret), auth
 			send(t, open(t, config), simple("1"))
 
 			server.SetPassword("another")
@@ -401,7 +401,7 @@ func TestAuth(t *testing.T) {
 func TestAuthThatIsNotOffered(t *testing.T) {
 	server := smtpfake.Start(t, smtpfake.Config{Username: "box", Password: "p"})
 	config := toServer(server)
-	config.SMTP.Username, config.SMTP.Password, config.SMTP.Auth = "box", "p", AuthSCRAMSHA256
+	config.SMTP.Username, config.SMTP.Password, config.SMTP.Auth = "box", signalbox.NewSecret("p"), AuthSCRAMSHA256
 	if _, err := open(t, config).Deliver(t.Context(), simple("1")); err == nil || !strings.Contains(err.Error(), "offers no sign-in by scram-sha-256, but: PLAIN") {
 		t.Errorf("error %v", err)
 	}
@@ -442,7 +442,7 @@ func TestAServerThatSaysTooMuch(t *testing.T) {
 }
 
 func TestRepliesAreCleaned(t *testing.T) {
-	got := cleanReply(550, "no\r\nBcc: x\x00 hunter2 "+strings.Repeat("a ", 1000), "hunter2")
+	got := cleanReply(550, "no\r\nBcc: x\x00 hunter2 "+strings.Repeat("a ", 1000), signalbox.NewSecret("hunter2"))
 	if strings.ContainsAny(got, "\r\n\x00") || strings.Contains(got, "hunter2") || len([]rune(got)) > maxReply {
 		t.Errorf("reply %q", got)
 	}

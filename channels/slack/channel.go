@@ -49,7 +49,7 @@ func New(config Config) (*Channel, error) {
 		}
 	}
 	c.http = newHTTPClient(config)
-	c.api = slackapi.New(config.Token,
+	c.api = slackapi.New(config.Token.Reveal(),
 		slackapi.OptionAPIURL(config.APIURL),
 		slackapi.OptionHTTPClient(boundedClient{c.http}))
 	c.people = newPeople(c.lookUp)

@@ -22,7 +22,7 @@ type Config struct {
 	// Name is the channel's name. Defaults to "Slack".
 	Name string
 	// Token is a bot token (xoxb-…). Required.
-	Token string
+	Token signalbox.Secret
 	// APIURL is the base of the Web API, http or https. Defaults to Slack's.
 	APIURL string
 	// Username is shown as the sender; it needs the scope chat:write.customize.
@@ -143,9 +143,9 @@ func (c Config) validate() error {
 	switch {
 	case !validName.MatchString(c.Name) || strings.EqualFold(c.Name, signalbox.ChannelWeb):
 		return fmt.Errorf("slack: the name must match %s and not be %s", validName, signalbox.ChannelWeb)
-	case c.Token == "":
+	case c.Token.Reveal() == "":
 		return errors.New("slack: a token is required")
-	case strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case strings.ContainsFunc(c.Token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }):
 		return errors.New("slack: the token must be printable ASCII without white space")
 	case c.Directory == nil:
 		return errors.New("slack: a directory is required")

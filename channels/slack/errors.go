@@ -114,7 +114,8 @@ func (c *Channel) withoutToken(method string, err error) error {
 }
 
 func (c *Channel) holdsToken(s string) bool {
-	return strings.Contains(s, c.config.Token) || strings.Contains(s, url.QueryEscape(c.config.Token))
+	token := c.config.Token.Reveal()
+	return strings.Contains(s, token) || strings.Contains(s, url.QueryEscape(token))
 }
 
 // pause is a rate limit. Slack counts by method: posting stops for everything,

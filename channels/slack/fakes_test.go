@@ -122,7 +122,7 @@ func setUp(t testing.TB, change ...func(*Config)) bench {
 		slackfake.User{ID: "U0ANN", Name: "ann", Email: "ann@example.com"},
 	)
 	config := Config{
-		Token: slackfake.Token, APIURL: b.server.URL(), Directory: b.directory,
+		Token: signalbox.NewSecret(slackfake.Token), APIURL: b.server.URL(), Directory: b.directory,
 		BaseURL: "https://portal.example.com/app",
 		Logger:  slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -443,13 +444,16 @@ func TestMentionsDoNotDelay(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	good := Config{Token: "xoxb-1", Directory: organisation()}
+	good := Config{Token: signalbox.NewSecret("xoxb-1"), Directory: organisation()}
 	if _, err := New(good); err != nil {
 		t.Fatal(err)
 	}
+	if shown := fmt.Sprintf("%v %+v %#v", good, good, good); strings.Contains(shown, "xoxb") {
+		t.Errorf("the token shows: %s", shown)
+	}
 	for name, change := range map[string]func(*Config){
-		"no token":           func(c *Config) { c.Token = "" },
-		"a token with space": func(c *Config) { c.Token = "xoxb-secret\n" },
+		"no token":           func(c *Config) { c.Token = signalbox.Secret{} },
+		"a token with space": func(c *Config) { c.Token = signalbox.NewSecret("xoxb-secret\n") },
 		"no directory":       func(c *Config) { c.Directory = nil },
 		"Web":                func(c *Config) { c.Name = "web" },
 		"a bad name":         func(c *Config) { c.Name = "a b" },

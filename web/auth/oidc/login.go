@@ -35,7 +35,7 @@ type LoginConfig struct {
 	ClientID string
 	// ClientSecret is this server's password there. Defaults to none: a public client,
 	// which PKCE protects.
-	ClientSecret string
+	ClientSecret signalbox.Secret
 	// Scopes are asked for besides openid. Defaults to profile and email.
 	Scopes []string
 	// PublicURL is where browsers reach this server, http:// or https://, with the path
@@ -151,11 +151,11 @@ func (l *Login) oauth(at *description) *oauth2.Config {
 	// Left open, the library would try both ways, and use up a refresh token that may
 	// be used once.
 	endpoint.AuthStyle = oauth2.AuthStyleInHeader
-	if l.config.ClientSecret == "" || at.SecretInBody {
+	if l.config.ClientSecret.Reveal() == "" || at.SecretInBody {
 		endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
 	return &oauth2.Config{
-		ClientID: l.config.ClientID, ClientSecret: l.config.ClientSecret, Scopes: l.config.Scopes,
+		ClientID: l.config.ClientID, ClientSecret: l.config.ClientSecret.Reveal(), Scopes: l.config.Scopes,
 		RedirectURL: l.config.PublicURL + CallbackPath, Endpoint: endpoint,
 	}
 }

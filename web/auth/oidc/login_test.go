@@ -94,7 +94,7 @@ func instance(t *testing.T, provider *oidctest.Provider, database string, change
 		t.Fatal(err)
 	}
 	config := oidc.LoginConfig{
-		Issuer: provider.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, PublicURL: publicURL + "/",
+		Issuer: provider.URL, ClientID: oidctest.ClientID, ClientSecret: signalbox.NewSecret(oidctest.ClientSecret), PublicURL: publicURL + "/",
 		User: identity.UserRule{Claim: "preferred_username"}, Groups: &identity.GroupRule{Claim: "groups"},
 		Pages: pages, Sessions: p.store, Client: provider.Client, Timeout: 500 * time.Millisecond, Now: p.clock,
 		Logger: slog.New(slog.NewTextHandler(p, nil)),

@@ -75,7 +75,6 @@ export function Virtual({ items, keyOf, heightOf, draw, pinned = -1, onEnd, onTo
   if (reveal) {
     reveal.current = (index) => {
       const element = scroller.current;
-      // Sticky things at the edges are not in the way: there are none.
       if (tops[index] < element.scrollTop) element.scrollTop = tops[index] - (index === 1 ? tops[1] : 0);
       else if (tops[index + 1] > element.scrollTop + element.clientHeight) element.scrollTop = tops[index + 1] - element.clientHeight;
     };
