@@ -156,9 +156,6 @@ func (s *Server) prefix() prefix {
 	return p
 }
 
-// App returns the Fiber application, for tests.
-func (s *Server) App() *fiber.App { return s.app }
-
 // Serve answers requests from ln until [Server.Shutdown], and then returns nil.
 // It closes ln. A server serves once.
 func (s *Server) Serve(ln net.Listener) error {
