@@ -170,15 +170,20 @@ func TestRelay(t *testing.T) {
 		local, _ := subscribe(t, here, "work")
 		publish(t, here, signalbox.Message{Topic: "work"})
 		next(t, local).Ack()
-		relayed.Store(0)
-		for range 5 {
-			eventually(t, "the consumer is idle", func() bool { return depth(t, here, "work").Leased == 0 })
+		// Whether the consumer is idle by now cannot be seen: on a busy machine it may
+		// not be.
+		for try, inRow := 0, 0; inRow < 5; try++ {
+			eventually(t, "the message is acked", func() bool { return depth(t, here, "work").Leased == 0 })
 			time.Sleep(20 * time.Millisecond)
+			before := relayed.Load()
 			publish(t, here, signalbox.Message{Topic: "work"})
 			next(t, local).Ack()
-		}
-		if relayed.Load() != 0 {
-			t.Errorf("%d wake-ups were relayed although a consumer was idle", relayed.Load())
+			if inRow++; relayed.Load() != before {
+				inRow = 0
+			}
+			if try == 50 {
+				t.Fatalf("%d wake-ups were relayed although a consumer was idle", relayed.Load())
+			}
 		}
 
 		// The lost wake-ups of an outage.
