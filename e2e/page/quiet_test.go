@@ -24,8 +24,8 @@ func (p *tab) outcome(title string) string {
 
 // What the trace says of the pager.
 const (
-	held = "Pager: held until your quiet hours end at "
-	sent = "Pager: sent at "
+	held = "Pager: held until your quiet hours end "
+	sent = "Pager: sent "
 )
 
 // field is the field of the schedule that has a label, within a group.
@@ -144,7 +144,7 @@ func TestSettingsStopADeliveryOutside(t *testing.T) {
 	s.Send(payload{"title": "Build 2", "topic": "builds"})
 	s.Send(payload{"title": "Deploy 2", "topic": "deploys"})
 	p.waitOutcome("Build 2", "Pager: not sent, you muted local / builds")
-	p.WaitText(".trace", "Inbox: arrived at ")
+	p.WaitText(".trace", "Inbox: arrived ")
 	p.waitOutcome("Deploy 2", sent)
 	p.waitOutcome("Build 1", sent)
 
