@@ -21,13 +21,14 @@ func TestLeftoversAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	later := signalbox.Message{Topic: "deliveries.Gone", ID: "1", Payload: []byte("x")}
+	// Behind the one that is consumed, so that the last line is the wanted one.
+	left := signalbox.Message{Topic: "post.Gone", ID: "1", Payload: []byte("x")}
 	known := signalbox.Message{Topic: signalbox.TopicWake, ID: "2", Payload: []byte("x"), Delay: time.Hour}
-	if err := q.Publish(t.Context(), later, known); err != nil {
+	if err := q.Publish(t.Context(), left, known); err != nil {
 		t.Fatal(err)
 	}
 	server := serve(t, "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--database", url)
-	const wanted = `msg="messages wait for a channel or processor that this instance does not have" queue=deliveries.Gone messages=1`
+	const wanted = `msg="messages wait for a channel or processor that this instance does not have" queue=post.Gone messages=1`
 	patience.Until(t, func() error {
 		if log := server.stderr.String(); !strings.Contains(log, wanted) {
 			return fmt.Errorf("the log is:\n%s", log)

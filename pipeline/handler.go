@@ -184,6 +184,8 @@ type plan struct {
 	given map[int]bool
 	// left tells which items left the batch for messages of their own.
 	left map[int]bool
+	// told is the panic whose stack was logged last: all items of a stage share one.
+	told *signalbox.PanicError
 }
 
 // publishOnce adds messages that are published once, however often the message at
@@ -259,11 +261,15 @@ func (p *Pipeline) planFailure(c *plan, i int, e entry, item *signalbox.Item, po
 	if attempted(&e, item.Err) {
 		c.commit.Requests = append(c.commit.Requests, record)
 	}
+	why := []slog.Attr{slog.Any("error", item.Err)}
+	if bug := (*signalbox.PanicError)(nil); errors.As(item.Err, &bug) && bug != c.told {
+		why, c.told = isolate.Attrs(item.Err), bug
+	}
 	p.log.LogAttrs(context.Background(), level, "a request failed", append([]slog.Attr{
 		slog.String("request", item.Request.ID), slog.String("origin", item.Request.Origin),
 		slog.String("stage", item.Stage), slog.Int("attempt", e.Attempt+1), slog.Int("waits", e.Waits),
 		slog.Bool("deadLetter", dead != nil),
-	}, isolate.Attrs(item.Err)...)...)
+	}, why...)...)
 	return nil
 }
 

@@ -674,16 +674,21 @@ func TestAPanicsStackIsLoggedNotStored(t *testing.T) {
 				add(d)
 				d.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			})
-			receipts := b.submit(t, request("panics", "user:default/jane"))
+			receipts := b.submit(t, request("panics", "user:default/jane"), request("panics", "user:default/joe"))
 			if err := b.process(t, b.one(t, TopicNotifications)); err != nil {
 				t.Fatal(err)
 			}
-			text := b.memory.requests[receipts[0].ID].Error
-			if !strings.HasSuffix(text, "panic: oops") || strings.Contains(text, ".go:") {
-				t.Errorf("stored: %s", text)
+			for _, r := range receipts {
+				if text := b.memory.requests[r.ID].Error; !strings.HasSuffix(text, "panic: oops") || strings.Contains(text, ".go:") {
+					t.Errorf("stored: %s", text)
+				}
 			}
-			if !strings.Contains(log.String(), "handler_test.go:") {
+			if !strings.Contains(log.String(), "handler_test.go:") || strings.Count(log.String(), "panic: oops") != 2 {
 				t.Errorf("logged: %s", log.String())
+			}
+			// What fails for all at once has one stack.
+			if n := strings.Count(log.String(), "stack="); name == "a stage" && n != 1 {
+				t.Errorf("%d stacks are logged", n)
 			}
 		})
 	}

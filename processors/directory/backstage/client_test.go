@@ -360,6 +360,9 @@ func TestUsersEndWithTheirCaller(t *testing.T) {
 	if n := len(h.catalog.Requests()); n != 1 {
 		t.Errorf("%d requests", n)
 	}
+	if h.away.Load() {
+		t.Error("the catalog counts as away because its caller left")
+	}
 }
 
 func TestTooLargeAnswers(t *testing.T) {

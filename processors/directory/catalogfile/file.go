@@ -99,18 +99,24 @@ func (f *file) broken(problem *FileError) bool {
 	return true
 }
 
+var errTooLarge = fmt.Errorf("is larger than %d MiB", maxFileBytes>>20)
+
 func readFile(name string) ([]byte, error) {
 	opened, err := os.Open(name) //nolint:gosec // G304: reading the files that the operator names is the purpose
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = opened.Close() }() // it was only read
-	if stat, err := opened.Stat(); err == nil && stat.IsDir() {
+	switch stat, err := opened.Stat(); {
+	case err != nil: // reading says why
+	case stat.IsDir():
 		return nil, errors.New("is a directory")
+	case stat.Size() > maxFileBytes:
+		return nil, errTooLarge // not read at every look
 	}
 	content, err := io.ReadAll(io.LimitReader(opened, maxFileBytes+1))
 	if err == nil && len(content) > maxFileBytes {
-		err = fmt.Errorf("is larger than %d MiB", maxFileBytes>>20)
+		err = errTooLarge
 	}
 	return content, err
 }

@@ -15,7 +15,8 @@ import (
 // LegacyAccess is an entry of backend.auth.externalAccess of the type legacy, or
 // of the older backend.auth.keys: a secret that is shared with services.
 type LegacyAccess struct {
-	// Secret is options.secret, in base64: at least 16 bytes. Required.
+	// Secret is options.secret, in standard base64 with padding, as package configs
+	// makes it of every form that Backstage takes: at least 16 bytes. Required.
 	Secret string
 	// Subject is options.subject, which becomes the origin. Defaults to
 	// "external:backstage-plugin", as for backend.auth.keys.
