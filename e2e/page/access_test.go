@@ -135,6 +135,26 @@ func TestKeyboardOnly(t *testing.T) {
 	isFocused("Theme")
 }
 
+// Keys are about the row that has the focus, however it got it.
+func TestKeysFollowTheFocus(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	for _, title := range []string{"Third", "Second", "First"} {
+		s.Send(payload{"title": title})
+	}
+	p := s.open(t, "/")
+	p.WaitCount(".row", 3)
+	p.Evaluate(row("Second", ".row-main") + `.focus()`)
+	p.Press("x")
+	p.WaitText(".row.ticked", "Second")
+	p.ClickAt(row("Third", ".row-lead"))
+	p.WaitCount(".row.ticked", 2)
+	p.Wait(`document.activeElement === ` + row("Third", ".tick"))
+	p.Press("x")
+	p.WaitCount(".row.ticked", 1)
+	p.WaitText(".row.ticked", "Second")
+}
+
 func TestPhone(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "")

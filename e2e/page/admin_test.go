@@ -179,6 +179,22 @@ func TestAdmin(t *testing.T) {
 	p.WaitText(".figure-link", "0")
 }
 
+// Further pages belong to the list that they were asked for.
+func TestFurtherPagesEndWithTheirFilter(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Fill(60)
+	p := s.open(t, "/admin/deliveries")
+	p.WaitCount("tbody tr", 50)
+	p.Click(".more", "")
+	p.WaitCount("tbody tr", 60)
+	p.fill("Origin", "nobody")
+	p.WaitText(".empty", "There is none")
+	p.fill("Origin", "")
+	p.WaitCount("tbody tr", 50)
+	p.WaitCount(".more", 1)
+}
+
 // TestNoAdmin is about everybody else.
 func TestNoAdmin(t *testing.T) {
 	t.Parallel()

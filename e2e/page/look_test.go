@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/signalbox/signalbox/e2e/binary"
 	"github.com/signalbox/signalbox/e2e/browser"
@@ -55,6 +56,13 @@ func TestOpenedByItsAddressItFollows(t *testing.T) {
 	p.live()
 	s.Call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"saved":false}`, id), nil)
 	p.WaitCount(`.detail-actions [aria-pressed="true"]`, 0)
+
+	later := time.Now().Add(30 * time.Hour).UTC().Format(time.RFC3339)
+	until := browser.Value[string](p, fmt.Sprintf(`(async () => %s.clock(%q))()`, module("kit/time.js"), later))
+	s.Call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"snoozedUntil":%q}`, id, later), nil)
+	p.WaitText(".detail-meta", until)
+	s.Call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"snoozedUntil":null}`, id), nil)
+	p.Wait(`!document.querySelector('.detail-meta').textContent.includes('Snoozed')`)
 
 	t.Log("What leaves the list by what is done to it stays open, as it is now.")
 	s.Call(http.MethodPost, "/api/notifications/update", nil, fmt.Sprintf(`{"ids":[%q],"saved":true}`, id), nil)

@@ -78,6 +78,8 @@ export function chime() {
 /** wake lets sound begin later: some browsers allow that only with a click or a key. */
 function wake() {
   if (preferences.state.sound !== 'on' || audio?.state === 'running') return;
+  // Escape, or Shift alone, allows nothing yet.
+  if (navigator.userActivation && !navigator.userActivation.hasBeenActive) return;
   audio ??= new AudioContext();
   audio.resume().catch(() => {});
 }

@@ -16,11 +16,15 @@ export function useTyped(page, filter) {
   const here = JSON.stringify(filter);
   const made = useRef(here);
   useEffect(() => {
-    // The address was changed by something else, such as a link to the page.
-    if (made.current !== here) setTyped(filter);
+    // The address was changed by something else, such as a link to the page: what was
+    // being typed is of no use. After a change of ours somebody may be typing on.
+    if (made.current !== here) {
+      clearTimeout(timer.current);
+      setTyped(filter);
+    }
     made.current = here;
-    return () => clearTimeout(timer.current);
   }, [here]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   const set = (name, pause = typingPause) => (value) => {
     const next = { ...typed, [name]: value };
     setTyped(next);

@@ -1,5 +1,5 @@
 // Lists for admins that are read page by page.
-import { html, useState } from '../kit/html.js';
+import { html, useEffect, useState } from '../kit/html.js';
 import { t } from '../kit/i18n.js';
 import { failed, useLoad } from './parts.js';
 
@@ -16,7 +16,9 @@ export function usePages(load, { name, keyOf, key = '', every = 0 }) {
   const of = `${turn} ${key}`;
   const behind = more?.of === of ? more : null;
   const first = useLoad((signal) => load('', signal), key, behind ? 0 : every);
-  const last = behind?.last ?? first.answer;
+  useEffect(() => setMore(null), [key]);
+  // Where the list before this one went on says nothing about this one.
+  const last = behind?.last ?? (first.of === key ? first.answer : null);
   const known = new Set();
   const rows = [...(first.answer?.[name] ?? []), ...(behind?.rows ?? [])].filter((row) => !known.has(keyOf(row)) && known.add(keyOf(row)));
   const readMore = async () => {

@@ -27,7 +27,7 @@ export function useLoad(load, key = '', every = 0) {
       clearInterval(timer);
     };
   }, [key, turn]);
-  return { answer: state.answer, failure: state.failure, again: () => setTurn((n) => n + 1) };
+  return { ...state, again: () => setTurn((n) => n + 1) };
 }
 
 /** State stands for what is not there: yet, or because something failed. */

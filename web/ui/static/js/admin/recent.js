@@ -50,6 +50,6 @@ export function Recent() {
     <${Filter} filter=${filter} />
     ${!answer ? html`<${State} ...${pages} />`
     : rows.length > 0 ? html`<${Stale} ...${pages} /><${Table} label=${t('admin.recent')} columns=${columns()} rows=${rows} keyOf=${deliveryKey} />`
-      : html`<p class="hint empty">${t(last.nextCursor ? 'admin.recent.notYet' : 'admin.recent.none', { at: last.reached ? clock(last.reached) : '' })}</p>`}
+      : html`<p class="hint empty">${t(last?.nextCursor ? 'admin.recent.notYet' : 'admin.recent.none', { at: last?.reached ? clock(last.reached) : '' })}</p>`}
     <${More} pages=${pages} />`;
 }

@@ -19,7 +19,7 @@ import { Trace } from './trace.js';
 /** useNotification is the row if it is loaded, else what the API has. */
 function useNotification(id, known) {
   const [failure, setFailure] = useState(null);
-  const { n: shown } = useStore(opened);
+  const { n: shown, turn } = useStore(opened);
   // Who opens a row has marked it as read; here it is for those who come by its address.
   // Who then marks it as unread has the last word.
   const seen = useRef(false);
@@ -39,11 +39,18 @@ function useNotification(id, known) {
     }
     const stop = new AbortController();
     // What was just done to it would not be in the answer yet.
-    settled().then(() => get(`notifications/${encodeURIComponent(id)}`, {}, stop.signal))
-      .then((n) => { if (!stop.signal.aborted) show(n); })
-      .catch((error) => { if (!stop.signal.aborted) setFailure(error); });
+    const read = async () => {
+      await settled();
+      const before = opened.state.n;
+      const n = await get(`notifications/${encodeURIComponent(id)}`, {}, stop.signal);
+      if (stop.signal.aborted) return;
+      // What was done to it meanwhile is not in the answer.
+      if (before?.id === id && opened.state.n !== before) await read();
+      else show(n);
+    };
+    read().catch((error) => { if (!stop.signal.aborted) setFailure(error); });
     return () => stop.abort();
-  }, [id, known]);
+  }, [id, known, turn]);
   return { n: known ?? (shown?.id === id ? shown : null), failure };
 }
 

@@ -75,7 +75,7 @@ export function asSelection(filter) {
 /** revised is the time by which the list is ordered: newest first. */
 export const revised = (n) => n.snoozedUntil ?? n.woken ?? n.updated ?? n.created;
 
-const isSnoozed = (n) => Boolean(n.snoozedUntil) && Date.parse(n.snoozedUntil) > Date.now();
+export const isSnoozed = (n) => Boolean(n.snoozedUntil) && Date.parse(n.snoozedUntil) > Date.now();
 
 export function matches(filter, n) {
   const p = n.payload;

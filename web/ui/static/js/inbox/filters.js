@@ -66,6 +66,12 @@ export function Filters({ filter, id }) {
     if (!date) setDated(true);
     if (!date.startsWith('0')) pick({ since: date });
   };
+  // What is being typed stays, whatever else is drawn again meanwhile.
+  const dateField = useRef(null);
+  useEffect(() => {
+    const field = dateField.current;
+    if (field && (document.activeElement !== field || /^\d{4}-/.test(filter.since))) field.value = /^\d{4}-/.test(filter.since) ? filter.since : '';
+  }, [filter.since, dated]);
   const since = ['today', '7d', '30d'];
   const isDate = dated || /^\d{4}-/.test(filter.since);
   const active = ['severity', 'origin', 'topic', 'since', 'group'].filter((field) => filter[field]).length;
@@ -83,7 +89,7 @@ export function Filters({ filter, id }) {
       <${Pick} label=${t('since')} value=${isDate ? 'date' : filter.since}
         options=${[...since.map((one) => [one, t(`since.${one}`)]), ['date', t('since.date')]]}
         onPick=${(one) => { setDated(one === 'date'); if (one !== 'date') pick({ since: one }); }} />
-      ${isDate && html`<input class="pick" type="date" aria-label=${t('since.date')} value=${filter.since} onChange=${pickDate} />`}
+      ${isDate && html`<input ref=${dateField} class="pick" type="date" aria-label=${t('since.date')} onChange=${pickDate} />`}
       <${Pick} label=${t('group')} any=${t('group.none')} value=${filter.group}
         options=${groupings.map((one) => [one, t(`group.${one}`)])} onPick=${(group) => pick({ group })} />
       ${isNarrowed(filter) && html`<button type="button" class="quiet-button" onClick=${() => { setDated(false); go(address(widened(filter), id)); }}>${t('filters.clear')}</button>`}

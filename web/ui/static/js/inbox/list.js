@@ -30,8 +30,11 @@ let edits = 0;
 let touched = new Set();
 let retryTimer = 0;
 
-/** opened is what is shown beside the list, whether or not its row is loaded. */
-export const opened = new Store({ n: null });
+/**
+ * opened is what is shown beside the list, whether or not its row is loaded; turn counts
+ * how often it had to be read again.
+ */
+export const opened = new Store({ n: null, turn: 0 });
 
 /** holds waits for a change to be stored before anything is read. */
 export function holds(change) {

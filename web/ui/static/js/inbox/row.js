@@ -37,8 +37,8 @@ function draw({ n, top, height, position, size, active, open, ticked, onOpen, on
     onOpen(n);
   };
   return html`<li class=${`row${n.read ? '' : ' unread'}${open ? ' open' : ''}${ticked ? ' ticked' : ''}${text ? '' : ' brief'}`}
-    style=${{ transform: `translateY(${top}px)`, height: `${height}px` }} aria-posinset=${position} aria-setsize=${size} data-id=${n.id} onFocusIn=${() => onFocus(n)}>
-    <label class="row-lead" onClick=${(event) => { event.preventDefault(); setTimeout(() => onTick(n, event.shiftKey)); }}>
+    style=${{ transform: `translateY(${top}px)`, height: `${height}px` }} aria-posinset=${position} aria-setsize=${size} data-id=${n.id} onfocusin=${() => onFocus(n)}>
+    <label class="row-lead" onClick=${(event) => { event.preventDefault(); event.currentTarget.control.focus({ preventScroll: true }); setTimeout(() => onTick(n, event.shiftKey)); }}>
       <input type="checkbox" class="tick" checked=${ticked} tabindex=${inOrder} aria-label=${t('row.select', { title })} />
       <span class="unread-dot" />
     </label>

@@ -4,8 +4,9 @@ import { get } from '../kit/api.js';
 import { Store } from '../kit/store.js';
 import { listen } from '../live.js';
 import { counts, readCounts } from './counts.js';
+import { isSnoozed } from './filter.js';
 import { current } from './intents.js';
-import { change, list, refresh, take } from './list.js';
+import { change, list, opened, refresh, take } from './list.js';
 
 /** settingsChanges counts how often the settings were changed elsewhere. */
 export const settingsChanges = new Store({ count: 0 });
@@ -68,7 +69,15 @@ function apply({ action, notification_ids: ids = [], total = ids.length }) {
   if (!flag) return;
   const [kind, become] = flag;
   const value = become();
-  change(current(kind, ids, value !== null), { [kind]: value });
+  const named = current(kind, ids, value !== null);
+  if (kind !== 'snoozedUntil') {
+    change(named, { [kind]: value });
+    return;
+  }
+  // Until when may be known here: whoever snoozed it is told of that, too.
+  const here = new Map([opened.state.n, ...list.state.rows].filter(Boolean).map((n) => [n.id, n]));
+  change(value ? named.filter((id) => !here.has(id) || !isSnoozed(here.get(id))) : named, { [kind]: value });
+  if (named.includes(opened.state.n?.id)) opened.set({ turn: opened.state.turn + 1 });
 }
 
 let reading = false;

@@ -31,7 +31,7 @@ function Toast({ id, text, action, kind }) {
     return () => clearTimeout(timer);
   }, [id, held]);
   return html`<div class=${`toast toast-${kind}`} onPointerEnter=${() => setHeld(true)} onPointerLeave=${() => setHeld(false)}
-    onFocusIn=${() => setHeld(true)} onFocusOut=${() => setHeld(false)}>
+    onfocusin=${() => setHeld(true)} onfocusout=${() => setHeld(false)}>
     <span>${text}</span>
     ${action && html`<button type="button" class="toast-action" onClick=${() => { dismiss(id); action.run(); }}>${action.label}</button>`}
     <button type="button" class="icon-button" aria-label=${t('dismiss')} onClick=${() => dismiss(id)}><${Icon} name="close" size="14" /></button>
