@@ -102,7 +102,10 @@ func (p *tab) loadAll(n int) {
 	p.T.Helper()
 	if loaded := browser.Value[int](p, fmt.Sprintf(`(async () => {
 		const { list, loadMore } = %s;
-		while (list.state.rows.length < %d && !list.state.done) await loadMore();
+		while (list.state.rows.length < %d && !list.state.done) {
+			await loadMore();
+			await new Promise((resume) => setTimeout(resume)); // the page itself may be loading
+		}
 		return list.state.rows.length;
 	})()`, module("inbox/list.js"), n)); loaded < n {
 		p.T.Fatalf("%d rows are loaded, want %d", loaded, n)
