@@ -8,9 +8,10 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/signalbox/signalbox/e2e/output"
 
 	"go.uber.org/goleak"
 
@@ -75,28 +76,10 @@ func (o outcome) want(t *testing.T, code int, texts ...string) {
 	}
 }
 
-// safeBuffer is written to and read at the same time.
-type safeBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // running is "serve" in this process.
 type running struct {
 	base           string
-	stdout, stderr safeBuffer
+	stdout, stderr output.Buffer
 	cancel         context.CancelFunc
 	code           chan int
 }

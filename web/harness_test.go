@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/signalbox/signalbox/e2e/output"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -70,7 +71,7 @@ type harness struct {
 	schedules *schedules
 	letters   *letters
 	tokens    *tokens
-	logged    *lockedBuffer
+	logged    *output.Buffer
 	server    *web.Server
 	address   string
 	client    *http.Client
@@ -89,7 +90,7 @@ func needed() web.Deps {
 // start serves on a loopback port until the test ends.
 func start(t *testing.T, change ...func(*web.Deps, *web.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, settings: &settings{}, schedules: &schedules{byUser: map[string]signalbox.Schedule{}}, letters: &letters{}, tokens: newTokens(), logged: &lockedBuffer{}}
+	h := &harness{t: t, inbox: &inbox{}, submitter: &submitter{}, signaler: &signaler{}, settings: &settings{}, schedules: &schedules{byUser: map[string]signalbox.Schedule{}}, letters: &letters{}, tokens: newTokens(), logged: &output.Buffer{}}
 	deps := needed()
 	deps.Inbox, deps.Submitter, deps.Signaler, deps.Settings, deps.DeadLetters, deps.Tokens = h.inbox, h.submitter, h.signaler, h.settings, h.letters, h.tokens
 	deps.Schedules = signalbox.NewSchedules(h.schedules, signalbox.Schedule{})
@@ -329,22 +330,4 @@ func (d *apiDescription) check(t *testing.T, req *http.Request, res *http.Respon
 		defer d.mu.Unlock()
 		d.seen[operation.OperationID] = true
 	}
-}
-
-// lockedBuffer is a log that a test can read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -1,7 +1,6 @@
 package slack
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"log/slog"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/signalbox/signalbox/e2e/output"
 
 	"go.uber.org/goleak"
 
@@ -87,36 +88,18 @@ func organisation() *directory {
 	return d
 }
 
-// logs is what a channel logged.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // bench is a channel in front of a workspace.
 type bench struct {
 	*Channel
 	server    *slackfake.Server
 	directory *directory
-	logs      *logs
+	logs      *output.Buffer
 }
 
 // setUp makes a bench; change completes the configuration.
 func setUp(t testing.TB, change ...func(*Config)) bench {
 	t.Helper()
-	b := bench{server: slackfake.New(t), directory: organisation(), logs: &logs{}}
+	b := bench{server: slackfake.New(t), directory: organisation(), logs: &output.Buffer{}}
 	b.server.AddUsers(
 		slackfake.User{ID: "U0JOE", Name: "joe", Email: "joe@example.com"},
 		slackfake.User{ID: "U0ANN", Name: "ann", Email: "ann@example.com"},

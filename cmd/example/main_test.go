@@ -8,10 +8,11 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/signalbox/signalbox/e2e/output"
 
 	"github.com/signalbox/signalbox/e2e/child"
 
@@ -29,26 +30,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// output is what a process prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
 // find waits for a match and returns all that there are by then.
-func (o *output) find(t *testing.T, pattern string, want int) [][]string {
+func find(t *testing.T, o *output.Buffer, pattern string, want int) [][]string {
 	t.Helper()
 	expression := regexp.MustCompile(pattern)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		o.mu.Lock()
-		text := o.text.String()
-		o.mu.Unlock()
+		text := o.String()
 		if found := expression.FindAllStringSubmatch(text, -1); len(found) >= want {
 			return found
 		}
@@ -60,7 +47,7 @@ func (o *output) find(t *testing.T, pattern string, want int) [][]string {
 
 func TestExample(t *testing.T) {
 	data := t.TempDir()
-	var printed output
+	var printed output.Buffer
 	process := exec.Command(os.Args[0], "serve", "--listen", "127.0.0.1:0", "--data", data)
 	process.Env = append(os.Environ(), asExample+"=1")
 	child.Bind(process)
@@ -69,7 +56,7 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = process.Process.Kill() })
-	base := printed.find(t, `API +(http://\S+)/api/notifications\n`, 1)[0][1]
+	base := find(t, &printed, `API +(http://\S+)/api/notifications\n`, 1)[0][1]
 
 	send := func(args ...string) {
 		t.Helper()
@@ -103,7 +90,7 @@ func TestExample(t *testing.T) {
 	}
 
 	// The channel tells of each recipient once, and of what is stored.
-	lines := printed.find(t, `msg=logbook to=(\S+) title="(.*)"`, 3)
+	lines := find(t, &printed, `msg=logbook to=(\S+) title="(.*)"`, 3)
 	told := map[string]int{}
 	for _, line := range lines {
 		told[line[1]+" "+line[2]]++
@@ -120,7 +107,7 @@ func TestExample(t *testing.T) {
 	if err := process.Wait(); err != nil {
 		t.Errorf("it did not end well: %v", err)
 	}
-	if lines := printed.find(t, `msg=logbook`, 3); len(lines) != 3 {
+	if lines := find(t, &printed, `msg=logbook`, 3); len(lines) != 3 {
 		t.Errorf("%d lines in the logbook, want 3", len(lines))
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,10 +14,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/signalbox/signalbox/e2e/output"
 
 	"github.com/signalbox/signalbox/e2e/child"
 
@@ -43,27 +43,9 @@ type server struct {
 	// base is where it answers: http://127.0.0.1:PORT.
 	base   string
 	token  string
-	output *tail
+	output *output.Buffer
 	exited chan struct{}
 	err    error
-}
-
-// tail keeps what a process printed.
-type tail struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *tail) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *tail) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // start runs "signalbox serve" with a data folder and a database ("" is the
@@ -74,7 +56,7 @@ func start(t testing.TB, data, database string, environment ...string) *server {
 	if database != "" {
 		args = append(args, "--database", database)
 	}
-	s := &server{t: t, output: &tail{}, exited: make(chan struct{})}
+	s := &server{t: t, output: &output.Buffer{}, exited: make(chan struct{})}
 	s.command = exec.Command(os.Args[0], args...)
 	s.command.Env = append(append(os.Environ(), asServer+"=1",
 		// The race detector's process would sleep for a second before it ends.

@@ -7,9 +7,10 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/signalbox/signalbox/e2e/output"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -63,24 +64,6 @@ func (e *end) next(t testing.TB) string {
 		t.Fatal("no message came")
 	}
 	return ""
-}
-
-// lines collects what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
 }
 
 // pair opens two instances that know of each other.
@@ -255,7 +238,7 @@ func TestAlone(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	var log lines
+	var log output.Buffer
 	a, b := pairOf(t, postgres(t), bus.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	before := a.Stats().Dropped
 	a.Send("m", make([]byte, bus.MaxMessage+1))
@@ -271,7 +254,7 @@ func TestBounds(t *testing.T) {
 	if n := a.Stats().Dropped - before; n < 50 {
 		t.Errorf("only %d were dropped", n)
 	}
-	if n := log.count("are dropped"); n != 1 {
+	if n := strings.Count(log.String(), "are dropped"); n != 1 {
 		t.Errorf("%d lines tell of the overflow, want 1", n)
 	}
 	deadline := time.Now().Add(patience)
