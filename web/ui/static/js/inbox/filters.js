@@ -66,14 +66,15 @@ export function Filters({ filter, id }) {
     if (!date) setDated(true);
     if (!date.startsWith('0')) pick({ since: date });
   };
+  const since = ['today', '7d', '30d'];
+  const date = /^\d{4}-/.test(filter.since) ? filter.since : '';
+  const isDate = dated || date !== '';
   // What is being typed stays, whatever else is drawn again meanwhile.
   const dateField = useRef(null);
   useEffect(() => {
     const field = dateField.current;
-    if (field && (document.activeElement !== field || /^\d{4}-/.test(filter.since))) field.value = /^\d{4}-/.test(filter.since) ? filter.since : '';
-  }, [filter.since, dated]);
-  const since = ['today', '7d', '30d'];
-  const isDate = dated || /^\d{4}-/.test(filter.since);
+    if (field && (document.activeElement !== field || date)) field.value = date;
+  }, [date, dated]);
   const active = ['severity', 'origin', 'topic', 'since', 'group'].filter((field) => filter[field]).length;
   return html`<div class="filters" role="search" aria-label=${t('filters')}>
     <${Search} value=${filter.q} onSearch=${(q) => pick({ q: q.trim() }, true)} />

@@ -36,6 +36,9 @@ let retryTimer = 0;
  */
 export const opened = new Store({ n: null, turn: 0 });
 
+/** here are the notifications that are shown, by identifier: the rows, and the opened one. */
+export const here = () => new Map([opened.state.n, ...list.state.rows].filter(Boolean).map((n) => [n.id, n]));
+
 /** holds waits for a change to be stored before anything is read. */
 export function holds(change) {
   pending.add(change);
@@ -98,7 +101,7 @@ export async function refresh() {
  * rows that stay because they were opened here.
  */
 function merged(filter, answered, loaded, totalCount) {
-  const here = new Map(loaded.map((n) => [n.id, n]));
+  const newest = new Map(loaded.map((n) => [n.id, n]));
   let rows = [];
   let total = totalCount;
   for (const n of answered) {
@@ -106,7 +109,7 @@ function merged(filter, answered, loaded, totalCount) {
       rows.push(n);
       continue;
     }
-    const newer = here.get(n.id);
+    const newer = newest.get(n.id);
     // Times on the wire are coarser than those that order the answer: what has not
     // moved is where the answer has it.
     const isPlaced = newer && revised(newer) === revised(n) && stays(filter, newer);
@@ -234,8 +237,8 @@ export function take(notifications, { fresh = false } = {}) {
 
 /** putBack gives one field of rows back what it was; those that left come again. */
 export function putBack(field, notifications) {
-  const loaded = new Map([opened.state.n, ...list.state.rows].filter(Boolean).map((n) => [n.id, n]));
-  take(notifications.map((n) => (loaded.has(n.id) ? { ...loaded.get(n.id), [field]: n[field] } : n)));
+  const shown = here();
+  take(notifications.map((n) => (shown.has(n.id) ? { ...shown.get(n.id), [field]: n[field] } : n)));
 }
 
 /**

@@ -6,7 +6,7 @@ import { listen } from '../live.js';
 import { counts, readCounts } from './counts.js';
 import { isSnoozed } from './filter.js';
 import { current } from './intents.js';
-import { change, list, opened, refresh, take } from './list.js';
+import { change, here, list, opened, refresh, take } from './list.js';
 
 /** settingsChanges counts how often the settings were changed elsewhere. */
 export const settingsChanges = new Store({ count: 0 });
@@ -75,8 +75,8 @@ function apply({ action, notification_ids: ids = [], total = ids.length }) {
     return;
   }
   // Until when may be known here: whoever snoozed it is told of that, too.
-  const here = new Map([opened.state.n, ...list.state.rows].filter(Boolean).map((n) => [n.id, n]));
-  change(value ? named.filter((id) => !here.has(id) || !isSnoozed(here.get(id))) : named, { [kind]: value });
+  const shown = here();
+  change(value ? named.filter((id) => !shown.has(id) || !isSnoozed(shown.get(id))) : named, { [kind]: value });
   if (named.includes(opened.state.n?.id)) opened.set({ turn: opened.state.turn + 1 });
 }
 
