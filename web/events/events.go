@@ -36,8 +36,8 @@ type Config struct {
 	Signaler signalbox.Signaler
 	// Rights say whom signals may go to; nil is everyone.
 	Rights *signalbox.SenderRights
-	// Expected makes a missing events backend a failure, which is retried with
-	// backoff. Otherwise it is looked for every LookAgain.
+	// Expected makes a missing events backend a failure like others. Otherwise the
+	// delay may grow to LookAgain.
 	Expected bool
 	// Transport does the requests. Defaults to one of its own.
 	Transport http.RoundTripper
@@ -47,8 +47,8 @@ type Config struct {
 	// MinBackoff and MaxBackoff bound the delay after a failure, which doubles, with
 	// jitter. Default to 1s and 1m, as Backstage's.
 	MinBackoff, MaxBackoff time.Duration
-	// LookAgain is how often an events backend is looked for where there was none.
-	// Defaults to 5m.
+	// LookAgain bounds the delay, in place of MaxBackoff, while there is no events
+	// backend. Defaults to 5m.
 	LookAgain time.Duration
 	// Answer bounds how long an answer may take to begin, and one with events to end. A
 	// proxy that buffers lets an answer begin when it ends, which may take as long as
@@ -137,7 +137,7 @@ var errNoBackend = errors.New("there is no events backend")
 // Run takes signals until ctx is done.
 func (s *Subscriber) Run(ctx context.Context) {
 	defer s.http.CloseIdleConnections()
-	subscribed, failing, backoff := false, false, s.config.MinBackoff
+	subscribed, failing, absent, backoff := false, false, false, s.config.MinBackoff
 	for {
 		err := s.step(ctx, &subscribed)
 		switch {
@@ -147,18 +147,25 @@ func (s *Subscriber) Run(ctx context.Context) {
 			s.log.Info("signals of Backstage's plugins are received again")
 		}
 		if err == nil {
-			failing, backoff = false, s.config.MinBackoff
+			failing, absent, backoff = false, false, s.config.MinBackoff
 			continue
 		}
-		wait, level := backoff/2+rand.N(backoff/2+1), slog.LevelWarn //nolint:gosec // G404: jitter is no secret
-		if errors.Is(err, errNoBackend) && !s.config.Expected {
-			wait, level = s.config.LookAgain, slog.LevelInfo
+		was, level, limit := absent, slog.LevelWarn, s.config.MaxBackoff
+		if absent = errors.Is(err, errNoBackend) && !s.config.Expected; absent {
+			level, limit = slog.LevelInfo, s.config.LookAgain
 		}
-		if failing {
+		switch {
+		case absent && !was:
+			// One that starts answers as one without an events backend does, until it
+			// has come to that plugin.
+			backoff = s.config.MinBackoff
+		case failing:
 			level = slog.LevelDebug // it was said
 		}
+		backoff = min(backoff, limit)
+		wait := backoff/2 + rand.N(backoff/2+1) //nolint:gosec // G404: jitter is no secret
 		s.log.Log(ctx, level, "signals of Backstage's plugins are not received", "error", err, "again in", wait.Round(time.Millisecond))
-		failing, backoff = true, min(2*backoff, s.config.MaxBackoff)
+		failing, backoff = true, 2*backoff
 		pause(ctx, wait)
 	}
 }

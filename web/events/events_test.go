@@ -297,16 +297,33 @@ func TestForgotten(t *testing.T) {
 func TestWithoutEventsBackend(t *testing.T) {
 	b := newBus()
 	b.become(http.NotFound)
-	const lookAgain = 300 * time.Millisecond
 	begun := time.Now()
-	c := run(t, serve(t, b), func(config *events.Config) { config.LookAgain = lookAgain })
-	eventually(t, func() bool { return b.asked("PUT") == 2 })
-	if took := time.Since(begun); took < lookAgain {
-		t.Errorf("it was looked for again after %s", took)
+	c := run(t, serve(t, b), func(config *events.Config) { config.LookAgain = 300 * time.Millisecond })
+	eventually(t, func() bool { return b.asked("PUT") >= 12 })
+	// Eleven delays that double from 1 ms to LookAgain, less jitter; MaxBackoff would
+	// make them 151 ms at most.
+	if took := time.Since(begun); took < 400*time.Millisecond {
+		t.Errorf("it was looked for 12 times within %s", took)
 	}
 	b.become(nil)
 	eventually(t, func() bool { return b.subscription() != "" })
 	b.publish(toEveryone("installed"))
+	c.next(t)
+}
+
+// TestOneThatStartsIsFoundSoon is about a Backstage that listens before its plugins are
+// there: it is first not to be reached and then without an events backend.
+func TestOneThatStartsIsFoundSoon(t *testing.T) {
+	b := newBus()
+	b.become(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	c := run(t, serve(t, b), func(config *events.Config) {
+		config.MaxBackoff, config.LookAgain = time.Minute, time.Hour
+	})
+	eventually(t, func() bool { return b.asked("PUT") >= 10 }) // the next one is half a second away
+	b.become(http.NotFound)
+	eventually(t, func() bool { return b.asked("PUT") >= 17 })
+	b.become(nil)
+	b.publish(toEveryone("started"))
 	c.next(t)
 }
 

@@ -1,7 +1,9 @@
 // Backstage and Signalbox side by side, each with the configuration file of this
 // folder, on free ports of 127.0.0.1.
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,6 +82,7 @@ export async function startStack() {
       env,
       readyUrl: `${stack.signalboxUrl}/api/signals/health`,
     });
+    await listensTooEarly(backstagePort);
     stack.backstage = await serve({
       name: 'Backstage',
       command: process.execPath,
@@ -101,6 +104,24 @@ function required(variable) {
     throw new Error(`${variable} is not set: run "make e2e-backstage", which sees to it`);
   }
   return value;
+}
+
+// Backstage listens before its plugins are there, and answers 404 until then. That
+// Signalbox asks for the events bus just in that moment is rare; here it always does.
+async function listensTooEarly(port) {
+  let asked = false;
+  const server = createServer((req, res) => {
+    asked ||= req.url.startsWith('/api/events/bus/');
+    res.writeHead(404, { connection: 'close' }).end();
+  }).listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    await eventually('Signalbox asks for the events bus', () => asked);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+  await once(server, 'close');
 }
 
 // Backstage reads catalog.yaml after it is ready. Before that, the guest would get a
