@@ -268,7 +268,7 @@ func asOrigin(s string) string {
 	if err != nil || u.User != nil || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
 		return s
 	}
-	if origin, ok := originOf(s); ok {
+	if origin, ok := signalbox.WebOrigin(s); ok {
 		return origin
 	}
 	return s

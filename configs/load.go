@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/signalbox/signalbox"
 )
 
 // Sources are where a configuration is read from.
@@ -223,7 +225,7 @@ func (r *reader) fillIn(c *Config) {
 		c.Directory.Backstage.BaseURL = where.BaseURL
 	}
 	if unset("cors.origins") {
-		if origin, ok := originOf(c.App.BaseURL); ok {
+		if origin, ok := signalbox.WebOrigin(c.App.BaseURL); ok {
 			c.CORS.Origins = []string{origin}
 		}
 	}

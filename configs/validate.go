@@ -257,21 +257,8 @@ func checkOrigin(origin string, guest bool) error {
 		}
 		return nil
 	}
-	if normal, ok := originOf(origin); !ok || normal != origin {
+	if normal, ok := signalbox.WebOrigin(origin); !ok || normal != origin {
 		return errors.New("must be scheme://host or scheme://host:port, without a path, or * for all")
 	}
 	return nil
-}
-
-// originOf returns the origin of an http or https URL as browsers write it.
-func originOf(base string) (string, bool) {
-	u, err := url.Parse(base)
-	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", false
-	}
-	host := u.Host
-	if port := u.Port(); (u.Scheme == "http" && port == "80") || (u.Scheme == "https" && port == "443") {
-		host = strings.TrimSuffix(host, ":"+port)
-	}
-	return u.Scheme + "://" + strings.ToLower(host), true
 }

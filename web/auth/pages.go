@@ -30,31 +30,18 @@ type Pages struct {
 func NewPages(publicURL string, allowed []string) (Pages, error) {
 	var p Pages
 	if publicURL != "" {
-		origin, ok := originOf(publicURL)
+		origin, ok := signalbox.WebOrigin(publicURL)
 		if !ok {
 			return Pages{}, errors.New("the public URL is not an http or https URL")
 		}
 		p.own = origin
 	}
 	for _, one := range allowed {
-		if origin, ok := originOf(one); ok {
+		if origin, ok := signalbox.WebOrigin(one); ok {
 			p.allowed = append(p.allowed, origin)
 		}
 	}
 	return p, nil
-}
-
-// originOf returns the origin of a URL as browsers write it.
-func originOf(address string) (string, bool) {
-	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", false
-	}
-	host := u.Host
-	if port := u.Port(); (u.Scheme == "http" && port == "80") || (u.Scheme == "https" && port == "443") {
-		host = strings.TrimSuffix(host, ":"+port)
-	}
-	return u.Scheme + "://" + strings.ToLower(host), true
 }
 
 // Check returns a [signalbox.Error] with CodeNotAllowed for a request that a foreign
