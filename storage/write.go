@@ -114,7 +114,7 @@ func writeQuery(dialect database.Dialect, k kind) string {
 		}
 	}
 	if !k.scoped {
-		return text + " ON CONFLICT (id) DO NOTHING RETURNING id"
+		return text + " ON CONFLICT (id) DO NOTHING" + pick(dialect == database.Postgres, " RETURNING id", "")
 	}
 	return text + " ON CONFLICT (" + pick(k.broadcast, "", "user_ref, ") + "origin, scope) WHERE scope IS NOT NULL" +
 		" DO UPDATE SET " + revision(k) + " WHERE n.revision < excluded.revision" +
@@ -165,16 +165,40 @@ func (s *Store) writeBatch(ctx context.Context, tx *sql.Tx, b batch) error {
 	if err != nil {
 		return err
 	}
+	one := ctx
 	if tx != nil {
 		stmt = tx.StmtContext(ctx, stmt) //nolint:sqlclosecheck // closed with the transaction
+		// A context that can end costs a goroutine per statement, which is as much
+		// as the row. A transaction that has the lock waits for nothing.
+		one = context.WithoutCancel(ctx)
 	}
 	for _, e := range b.entries {
-		rows, err := stmt.QueryContext(ctx, values(e)...)
-		if err := each(rows, err, mark); err != nil {
+		if err := ctx.Err(); err != nil {
+			return wrap("write", err)
+		}
+		if err := b.writeRow(one, stmt, e, mark); err != nil {
 			return wrap("write", err)
 		}
 	}
 	return nil
+}
+
+// writeRow writes one row on SQLite. Where the count of rows tells enough, none is
+// asked for: reading them costs another goroutine.
+func (b batch) writeRow(ctx context.Context, stmt *sql.Stmt, e *entry, mark func(*sql.Rows) error) error {
+	if b.kind.scoped {
+		rows, err := stmt.QueryContext(ctx, values(e)...)
+		return each(rows, err, mark)
+	}
+	result, err := stmt.ExecContext(ctx, values(e)...)
+	if err != nil {
+		return err
+	}
+	written, err := result.RowsAffected()
+	if written > 0 {
+		e.changed, e.stored = true, e.notification
+	}
+	return err
 }
 
 func wrap(doing string, err error) error {

@@ -31,6 +31,7 @@ func BenchmarkGroup(b *testing.B) {
 				db := storagetest.Open(b, url)
 				s := start(b, b.TempDir(), url, "SIGNALBOX_DIRECTORY_FILES="+org)
 				out := newSender(s, 1)
+				last := fmt.Sprintf("user:default/u%d", members-1)
 				for range b.N {
 					raw := rawInserts(b, db, members)
 					begun := time.Now()
@@ -39,8 +40,9 @@ func BenchmarkGroup(b *testing.B) {
 						b.Fatal(err)
 					}
 					eventuallyFast(b, 5*time.Minute, func() bool {
+						// Counting rows takes what the server could use: first the last member.
 						var n int
-						return db.Reader.QueryRow("SELECT count(*) FROM notifications").Scan(&n) == nil && n >= members
+						return db.Reader.QueryRow("SELECT 1 FROM notifications WHERE user_ref = $1", last).Scan(&n) == nil && db.Reader.QueryRow("SELECT count(*) FROM notifications").Scan(&n) == nil && n >= members
 					})
 					rate := float64(members) / time.Since(begun).Seconds()
 					b.ReportMetric(rate, "readable/s")
