@@ -117,7 +117,7 @@ func (s *Store) recent(ctx context.Context, source recentSource, f signalbox.Del
 			within += " AND " + source.compare(q, ">=", floor)
 		}
 	}
-	list, err := s.scanDeliveries(s.read.query(ctx, "SELECT "+source.columns+" FROM "+source.table+
+	list, err := scanDeliveries(s.read.query(ctx, "SELECT "+source.columns+" FROM "+source.table+
 		" WHERE "+within+chosen+source.order()+" LIMIT "+q.arg(limit+1), q.args...))
 	if err != nil {
 		return part, err

@@ -17,6 +17,18 @@ type queryer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
+// reading is what reads: [statements], each query for itself, or a [snapshot].
+type reading interface {
+	query(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+}
+
+// snapshot is a transaction whose queries see the same moment.
+type snapshot struct{ tx *sql.Tx }
+
+func (s snapshot) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	return s.tx.QueryContext(ctx, text, args...)
+}
+
 // statements runs queries, prepared once on SQLite. pgx caches prepared
 // statements per connection by itself. They are closed with the database.
 type statements struct {

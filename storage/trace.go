@@ -47,9 +47,15 @@ func (s *Store) RequestTrace(ctx context.Context, requestID, cursor string, limi
 	if err != nil {
 		return signalbox.Trace{}, err
 	}
-	trace, err := s.requestTrace(ctx, id, from, min(max(limit, 1), signalbox.MaxTracePage))
+	var trace signalbox.Trace
+	// Several queries must not tell of different moments: of deliveries, and not of the
+	// recipients nobody knows.
+	err = s.db.InSnapshot(ctx, func(tx *sql.Tx) (err error) {
+		trace, err = requestTrace(ctx, snapshot{tx}, id, from, min(max(limit, 1), signalbox.MaxTracePage))
+		return err
+	})
 	if err != nil {
-		return trace, fmt.Errorf("storage: trace: %w", database.Classify(err))
+		return trace, fmt.Errorf("storage: trace: %w", err)
 	}
 	if trace.Request.ID == "" {
 		return trace, errNoTrace()
@@ -57,15 +63,15 @@ func (s *Store) RequestTrace(ctx context.Context, requestID, cursor string, limi
 	return trace, nil
 }
 
-func (s *Store) requestTrace(ctx context.Context, id string, from traceCursor, limit int) (signalbox.Trace, error) {
+func requestTrace(ctx context.Context, db reading, id string, from traceCursor, limit int) (signalbox.Trace, error) {
 	var trace signalbox.Trace
-	rows := inboxRows{store: s, request: id}
-	known, err := s.requestRecord(ctx, id, &trace.Request)
+	rows := inboxRows{db: db, request: id}
+	known, err := requestRecord(ctx, db, id, &trace.Request)
 	if err != nil {
 		return trace, err
 	}
 	if from.Delivery == nil && from.Row == "" {
-		if trace.Summary, err = s.countDeliveries(ctx, id); err != nil {
+		if trace.Summary, err = countDeliveries(ctx, db, id); err != nil {
 			return trace, err
 		}
 		stored, err := rows.count(ctx)
@@ -75,7 +81,7 @@ func (s *Store) requestTrace(ctx context.Context, id string, from traceCursor, l
 		trace.Summary = addCount(trace.Summary, stored)
 	}
 	if from.Row == "" {
-		if trace.Deliveries, err = s.deliveriesFrom(ctx, id, from.Delivery, limit+1); err != nil {
+		if trace.Deliveries, err = deliveriesFrom(ctx, db, id, from.Delivery, limit+1); err != nil {
 			return trace, err
 		}
 	}
@@ -111,8 +117,8 @@ func (s *Store) requestTrace(ctx context.Context, id string, from traceCursor, l
 
 // requestRecord reads the record of a request into r, and returns whether there is
 // one.
-func (s *Store) requestRecord(ctx context.Context, id string, r *signalbox.RequestRecord) (known bool, err error) {
-	rows, err := s.read.query(ctx, `SELECT id, origin, status, recipients, unknown, stage, error, attempts, created, updated
+func requestRecord(ctx context.Context, db reading, id string, r *signalbox.RequestRecord) (known bool, err error) {
+	rows, err := db.query(ctx, `SELECT id, origin, status, recipients, unknown, stage, error, attempts, created, updated
 FROM requests WHERE id = $1`, id)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var (
@@ -128,9 +134,9 @@ FROM requests WHERE id = $1`, id)
 	return known, err
 }
 
-func (s *Store) countDeliveries(ctx context.Context, id string) ([]signalbox.TraceCount, error) {
+func countDeliveries(ctx context.Context, db reading, id string) ([]signalbox.TraceCount, error) {
 	var counts []signalbox.TraceCount
-	rows, err := s.read.query(ctx, `SELECT channel, status, rule, count(*) FROM deliveries WHERE request_id = $1
+	rows, err := db.query(ctx, `SELECT channel, status, rule, count(*) FROM deliveries WHERE request_id = $1
 GROUP BY channel, status, rule ORDER BY channel, status, rule`, id)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var c signalbox.TraceCount
@@ -157,17 +163,17 @@ func addCount(counts []signalbox.TraceCount, stored int) []signalbox.TraceCount 
 }
 
 // deliveriesFrom reads records of a request behind a key.
-func (s *Store) deliveriesFrom(ctx context.Context, id string, behind *signalbox.DeliveryKey, limit int) ([]signalbox.DeliveryRecord, error) {
+func deliveriesFrom(ctx context.Context, db reading, id string, behind *signalbox.DeliveryKey, limit int) ([]signalbox.DeliveryRecord, error) {
 	if behind == nil {
-		return s.scanDeliveries(s.read.query(ctx, "SELECT "+deliveryColumns+` FROM deliveries WHERE request_id = $1
+		return scanDeliveries(db.query(ctx, "SELECT "+deliveryColumns+` FROM deliveries WHERE request_id = $1
 ORDER BY audience, channel, target LIMIT $2`, id, limit))
 	}
-	return s.scanDeliveries(s.read.query(ctx, "SELECT "+deliveryColumns+` FROM deliveries
+	return scanDeliveries(db.query(ctx, "SELECT "+deliveryColumns+` FROM deliveries
 WHERE request_id = $1 AND (audience, channel, target) > ($2, $3, $4)
 ORDER BY audience, channel, target LIMIT $5`, id, behind.Audience, behind.Channel, behind.Target, limit))
 }
 
-func (*Store) scanDeliveries(rows *sql.Rows, err error) ([]signalbox.DeliveryRecord, error) {
+func scanDeliveries(rows *sql.Rows, err error) ([]signalbox.DeliveryRecord, error) {
 	list := []signalbox.DeliveryRecord{}
 	err = each(rows, err, func(rows *sql.Rows) error {
 		r, err := scanDelivery(rows)
@@ -184,7 +190,7 @@ func (s *Store) UserDeliveries(ctx context.Context, requestID, user string) ([]s
 		return nil, nil
 	}
 	// Users' references begin with "user:", and ';' follows on ':'.
-	list, err := s.scanDeliveries(s.read.query(ctx, "SELECT "+deliveryColumns+` FROM deliveries WHERE request_id = $1
+	list, err := scanDeliveries(s.read.query(ctx, "SELECT "+deliveryColumns+` FROM deliveries WHERE request_id = $1
 AND (audience = $2 OR audience > '' AND audience < 'user:' OR audience >= 'user;')
 ORDER BY audience, channel, target LIMIT $3`, id, user, signalbox.MaxTracePage))
 	if err != nil {
@@ -231,7 +237,7 @@ func userOf(a signalbox.Audience) string {
 
 // inboxRows are the rows that a request added to the inbox.
 type inboxRows struct {
-	store   *Store
+	db      reading
 	request string
 }
 
@@ -253,7 +259,7 @@ func (r inboxRows) each(ctx context.Context, behind string, found func(signalbox
 		}
 		for more := true; more; {
 			scanned, stopped := 0, false
-			rows, err := r.store.read.query(ctx, query, last, stamp+"-ffff-ffff-ffffffffffff", inboxStep)
+			rows, err := r.db.query(ctx, query, last, stamp+"-ffff-ffff-ffffffffffff", inboxStep)
 			if err := each(rows, err, func(rows *sql.Rows) error {
 				record := signalbox.DeliveryRecord{Status: signalbox.DeliveryDelivered, Attempts: 1}
 				var (

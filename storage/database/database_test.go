@@ -255,6 +255,46 @@ func TestInTx(t *testing.T) {
 
 // Two transactions that take the same rows in opposite order: PostgreSQL undoes
 // one, which is run again.
+func TestInSnapshot(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, url string) {
+		db := storagetest.Open(t, url)
+		add := func() {
+			if _, err := db.Writer.Exec("CREATE TABLE IF NOT EXISTS seen (n integer)"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Writer.Exec("INSERT INTO seen VALUES (1)"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		count := func(tx *sql.Tx) (n int) {
+			if err := tx.QueryRow("SELECT count(*) FROM seen").Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		add()
+		if err := db.InSnapshot(t.Context(), func(tx *sql.Tx) error {
+			before := count(tx)
+			add()
+			if after := count(tx); after != before {
+				t.Errorf("%d rows, then %d", before, after)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		if err := db.InSnapshot(t.Context(), func(tx *sql.Tx) error {
+			if n := count(tx); n != 2 {
+				t.Errorf("%d rows in the next one", n)
+			}
+			_, err := tx.Exec("INSERT INTO seen VALUES (3)")
+			return err
+		}); err == nil {
+			t.Error("it writes")
+		}
+	})
+}
+
 func TestInTxRunsAgainAfterADeadlock(t *testing.T) {
 	ctx := context.Background()
 	db := storagetest.Open(t, storagetest.PostgresURL(t))

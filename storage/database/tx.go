@@ -49,3 +49,18 @@ func (db *DB) inTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	}
 	return nil
 }
+
+// InSnapshot runs fn in a transaction of Reader whose queries all see the database as
+// of the first one. fn must only read. Errors are classified, see [Classify].
+func (db *DB) InSnapshot(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	options := &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+	if db.Dialect == SQLite {
+		options.Isolation = sql.LevelDefault // it knows no other, and this is what it does
+	}
+	tx, err := db.Reader.BeginTx(ctx, options)
+	if err != nil {
+		return Classify(fmt.Errorf("begin: %w", err))
+	}
+	defer tx.Rollback() // nothing was written
+	return Classify(fn(tx))
+}

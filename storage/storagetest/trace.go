@@ -29,6 +29,7 @@ func Trace(t *testing.T, open func(*testing.T) Fixture) {
 		"recent and chosen":    recentChosen,
 		"recent but far back":  recentFarBack,
 		"recent and growing":   recentMeanwhile,
+		"while it is stored":   traceMeanwhile,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -200,6 +201,39 @@ func failedPart(t *testing.T, f Fixture) {
 	say(4, signalbox.RequestProcessed)
 	want("another part is through", failed)
 	want("another part failed, too", say(5, signalbox.RequestFailed))
+}
+
+// traceMeanwhile reads a trace while its request is stored: it is never told without
+// what the same commit said of the request.
+func traceMeanwhile(t *testing.T, f Fixture) {
+	for n := int64(1); n <= 100; n++ {
+		rows := sentTo(n, alice, bob)
+		c := signalbox.Commit{Notifications: rows, Requests: []signalbox.RequestRecord{{
+			ID: rows[0].RequestID, Origin: "ci", Status: signalbox.RequestProcessed, Recipients: 2,
+			Unknown: []string{"group:default/nobody"}, Created: rows[0].Created, Updated: rows[0].Created,
+		}}}
+		stored := make(chan error, 1)
+		go func() {
+			_, err := f.Store.Commit(t.Context(), c)
+			stored <- err
+		}()
+		for {
+			got, err := f.Other.RequestTrace(t.Context(), rows[0].RequestID, "", 10)
+			if signalbox.ErrorCode(err) == signalbox.CodeNotFound {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Request.Unknown) != 1 {
+				t.Fatalf("request %d: %+v", n, got.Request)
+			}
+			break
+		}
+		if err := <-stored; err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func traceUser(t *testing.T, f Fixture) {
