@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -102,7 +101,10 @@ func newApp(ctx context.Context, config configs.Config, e *extras, log *slog.Log
 	if a.hub, err = hub.New(hub.Config{Logger: log, Registerer: registry}); err != nil {
 		return a, err
 	}
-	if err := a.wireBackstage(); err != nil {
+	if err := a.wireDiscovery(); err != nil {
+		return a, err
+	}
+	if err := a.wireIssuer(); err != nil {
 		return a, err
 	}
 	if err := a.wireDirectory(e, registry); err != nil {
@@ -166,11 +168,9 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 	if e.decider != nil {
 		decider = e.decider
 	}
-	direct, err := signalbox.NewDirectTargets(names, a.config.Notifications.DirectTargets)
-	if err != nil {
-		return exitWith(exitUsage, fmt.Errorf("notifications.directTargets: %w", err))
+	if err := a.wireRules(); err != nil {
+		return err
 	}
-	a.rules = signalbox.Validator{Direct: direct}
 	a.schedules = signalbox.NewSchedules(a.store, a.config.Notifications.Schedule)
 	explainer, _ := decider.(delivery.Explainer)
 	stages := []signalbox.Stage{processors.NewSettings(decider, names)}
@@ -202,12 +202,22 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 	return err
 }
 
+// wireRules makes what checks requests. The channels are there by then.
+func (a *app) wireRules() error {
+	direct, err := signalbox.NewDirectTargets(a.channelNames(), a.config.Notifications.DirectTargets)
+	if err != nil {
+		return exitWith(exitUsage, fmt.Errorf("notifications.directTargets: %w", err))
+	}
+	a.rules = signalbox.Validator{Direct: direct}
+	return nil
+}
+
 func (a *app) wireServer(signaler signalbox.Signaler, registry *prometheus.Registry) error {
 	authenticators, err := a.authenticators()
 	if err != nil {
 		return err
 	}
-	config := web.Config{Rules: a.rules, AllowedOrigins: a.allowedOrigins(), Admins: a.admins(), SettingsURL: a.settingsURL(), PublicURL: a.config.PublicURL()}
+	config := web.Config{Rules: a.rules, AllowedOrigins: a.config.CORS.Origins, Admins: a.admins(), SettingsURL: a.settingsURL(), PublicURL: a.config.PublicURL()}
 	config.UsersMaySend, config.MaxTokenAge = a.config.Auth.UsersMaySend, a.config.Auth.Tokens.MaxAge
 	if config.Senders, err = signalbox.NewSenderPolicy(a.config.Auth.Senders); err != nil {
 		return exitWith(exitUsage, fmt.Errorf("auth.senders: %w", err))
@@ -267,17 +277,6 @@ func (a *app) serviceTokens() ([]auth.StaticToken, error) {
 	}
 	a.senderTokenPath = path
 	return []auth.StaticToken{{Digest: digest, Subject: senderSubject}}, nil
-}
-
-// allowedOrigins are the configured ones, or the web application's.
-func (a *app) allowedOrigins() []string {
-	if origins := a.config.CORS.Origins; len(origins) > 0 {
-		return origins
-	}
-	if base, err := url.Parse(a.config.App.BaseURL); err == nil && base.Host != "" {
-		return []string{base.Scheme + "://" + base.Host}
-	}
-	return nil
 }
 
 // run serves on ln until ctx is done or something fails for good, and stops

@@ -11,10 +11,9 @@ import (
 	"github.com/signalbox/signalbox/web/auth/backstage"
 )
 
-// wireBackstage makes what signs Signalbox's own tokens for Backstage, and what knows
-// where its plugins are, if there is one. It comes before the directory, which calls the
-// catalog with them.
-func (a *app) wireBackstage() (err error) {
+// wireDiscovery makes what knows where Backstage's plugins are; nothing without
+// Backstage.
+func (a *app) wireDiscovery() (err error) {
 	where, ok := a.config.Backstage()
 	if !ok {
 		return nil
@@ -26,8 +25,16 @@ func (a *app) wireBackstage() (err error) {
 	if a.discovery, err = backstage.NewDiscovery(config); err != nil {
 		return exitWith(exitUsage, fmt.Errorf("discovery.endpoints: %w", err))
 	}
-	a.issuer, err = backstage.NewIssuer(backstage.IssuerConfig{Store: a.store, Logger: a.log})
-	if err != nil {
+	return nil
+}
+
+// wireIssuer makes what signs Signalbox's own tokens for Backstage; nothing without
+// Backstage.
+func (a *app) wireIssuer() (err error) {
+	if a.discovery == nil {
+		return nil
+	}
+	if a.issuer, err = backstage.NewIssuer(backstage.IssuerConfig{Store: a.store, Logger: a.log}); err != nil {
 		return fmt.Errorf("tokens for Backstage: %w", err)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/signalbox/signalbox"
@@ -26,30 +25,6 @@ commands need no running server.`,
 	}
 	c.AddCommand(newChannelsList(e), newChannelsTest(e))
 	return c
-}
-
-// outside is what the channel commands work with: an app that has channels, and
-// runs nothing.
-type outside struct{ *app }
-
-// openOutside makes the channels as "serve" would. The caller closes it.
-func openOutside(c *cobra.Command, f *configFlags, e *extras) (*outside, error) {
-	config, err := f.load(c.ErrOrStderr())
-	if err != nil {
-		return nil, err
-	}
-	log := newLogger(config.Log, c.ErrOrStderr())
-	o := &outside{&app{config: config, log: log, lifecycle: lifecycle{log: log}}}
-	if err := o.wireDirectory(e, prometheus.NewRegistry()); err != nil {
-		return nil, errors.Join(err, o.close())
-	}
-	if err := o.wireUnsubscribeOutside(); err != nil {
-		return nil, errors.Join(err, o.close())
-	}
-	if err := o.wireChannels(e); err != nil {
-		return nil, errors.Join(err, o.close())
-	}
-	return o, nil
 }
 
 func newChannelsList(e *extras) *cobra.Command {

@@ -151,6 +151,6 @@ notifications and signals backends.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(usageFlags)
-	root.AddCommand(newServe(e), newMigrate(), newSend(), newStatus(), newDeadLetters(), newTokens(), newChannels(e), newConfig(), newVersion())
+	root.AddCommand(newServe(e), newMigrate(), newSend(), newStatus(), newDeadLetters(), newTokens(), newChannels(e), newConfig(e), newVersion())
 	return root
 }

@@ -65,7 +65,7 @@ func newLogger(c configs.Log, out io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(out, options))
 }
 
-func newConfig() *cobra.Command {
+func newConfig(e *extras) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "config",
 		Short:   "Work with the configuration",
@@ -73,17 +73,18 @@ func newConfig() *cobra.Command {
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newConfigCheck())
+	c.AddCommand(newConfigCheck(e))
 	return c
 }
 
-func newConfigCheck() *cobra.Command {
+func newConfigCheck(e *extras) *cobra.Command {
 	var f configFlags
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration without starting anything",
-		Long: `Check reads the configuration as "serve" would (files, SIGNALBOX_* variables, flags)
-and names every problem with its place. Exit code 2 means that there are some.`,
+		Long: `Check reads the configuration as "serve" would (files, SIGNALBOX_* variables, flags),
+makes the channels with their templates and keys, and names every problem. Exit code 2
+means that there are some.`,
 		Example: `  signalbox config check --config signalbox.yaml
   signalbox config check --config app-config.yaml --config app-config.production.yaml`,
 		Args: noArgs,
@@ -95,7 +96,16 @@ and names every problem with its place. Exit code 2 means that there are some.`,
 			if err := checkFiles(config.Directory, c.ErrOrStderr()); err != nil {
 				return err
 			}
-			if _, err := tlsConfig(config.TLS, newLogger(config.Log, c.ErrOrStderr())); err != nil {
+			log := newLogger(config.Log, c.ErrOrStderr())
+			if _, err := tlsConfig(config.TLS, log); err != nil {
+				return err
+			}
+			// What only the channels know: whether their templates and keys can be used.
+			o, err := newOutside(config, e, log)
+			if err != nil {
+				return err
+			}
+			if err := o.close(); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "The configuration is valid.\n\n  listen     %s\n  data       %s\n  database   %s\n  guest mode %s\n  services   %s\n  Backstage  %s\n  public URL %s\n  directory  %s\n  retention  %s\n",

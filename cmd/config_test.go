@@ -107,3 +107,29 @@ func TestDatabaseOutOfReach(t *testing.T) {
 		}
 	}
 }
+
+// TestConfigCheckMakesTheChannels is about what is not to be seen in the file itself.
+func TestConfigCheckMakesTheChannels(t *testing.T) {
+	folder := t.TempDir()
+	for name, c := range map[string]struct{ content, want string }{
+		"a Slack template": {
+			"notifications: {processors: {slack: [{token: xoxb-" + secret + ", template: '{{.Nope}}'}]}}",
+			"notifications.processors.slack: ",
+		},
+		"a mail template": {
+			"app: {baseUrl: https://portal.example.com}\nnotifications: {processors: {email: {sender: a@example.com, " +
+				"transportConfig: {transport: smtp, hostname: 127.0.0.1, port: 1025}, templates: {html: " + filepath.Join(folder, "none.html") + "}}}}",
+			"notifications.processors.email: ",
+		},
+		"direct targets": {"notifications: {directTargets: ['pager:*']}", "notifications.directTargets: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			file := configFile(t, c.content)
+			run(t, "", "config", "check", "--config", file).want(t, 2, c.want)
+			if made, err := os.ReadDir("."); err != nil || len(made) > 0 {
+				t.Errorf("it left %v (%v)", made, err)
+			}
+		})
+	}
+}

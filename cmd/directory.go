@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -39,7 +38,7 @@ func (a *app) wireDirectory(e *extras, registry *prometheus.Registry) error {
 		sources = append(sources, files)
 	}
 	if c.Backstage.BaseURL != "" {
-		catalog, err := newCatalogClient(c.Backstage, a.catalogToken(), registry, a.log)
+		catalog, err := a.newCatalogClient(c.Backstage, registry)
 		if err != nil {
 			return exitWith(exitUsage, err)
 		}
@@ -52,20 +51,18 @@ func (a *app) wireDirectory(e *extras, registry *prometheus.Registry) error {
 	return nil
 }
 
-// catalogToken makes the tokens with which the catalog is asked, unless one was
-// configured; nil without Backstage.
-func (a *app) catalogToken() func() (string, error) {
-	if a.issuer == nil {
-		return nil
-	}
-	return a.issuer.TokenSource("notifications", "catalog")
-}
-
-// newCatalogClient makes the client of a catalog. mint makes tokens where none is
-// configured; nil for calls without.
-func newCatalogClient(c configs.DirectoryBackstage, mint func() (string, error), registry *prometheus.Registry, log *slog.Logger) (*backstage.Client, error) {
+// newCatalogClient makes the client of a catalog. That of the Backstage whose users are
+// known is asked where its discovery says, with tokens of this server's own unless one
+// is configured.
+func (a *app) newCatalogClient(c configs.DirectoryBackstage, registry *prometheus.Registry) (*backstage.Client, error) {
 	config := backstage.Config{
-		Token: mint, BaseURL: c.BaseURL, TTL: c.CacheTTL, Timeout: c.Timeout, Registerer: registry, Logger: log,
+		BaseURL: c.BaseURL, TTL: c.CacheTTL, Timeout: c.Timeout, Registerer: registry, Logger: a.log,
+	}
+	if where, ok := a.config.Backstage(); ok && c.BaseURL == where.BaseURL {
+		config.API = a.discovery.Base("catalog")
+	}
+	if a.issuer != nil {
+		config.Token = a.issuer.TokenSource("notifications", "catalog")
 	}
 	if token := c.Token.Reveal(); token != "" {
 		config.Token = func() (string, error) { return token, nil }

@@ -17,7 +17,7 @@ import (
 // whatever else a request has.
 func (a *app) identityAuthenticators() (chain auth.Chain, err error) {
 	c := a.config.Auth
-	pages, err := auth.NewPages(a.config.PublicURL(), a.allowedOrigins())
+	pages, err := auth.NewPages(a.config.PublicURL(), a.config.CORS.Origins)
 	if err != nil {
 		return nil, exitWith(exitUsage, fmt.Errorf("publicUrl: %w", err))
 	}

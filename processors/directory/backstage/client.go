@@ -1,6 +1,7 @@
 package backstage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,11 @@ import (
 type Config struct {
 	// BaseURL is where Backstage's backend is, such as
 	// https://backstage.example.com; the catalog is below it at /api/catalog.
-	// Required.
+	// Required, unless API is there.
 	BaseURL string
+	// API is where the catalog's API is, should it not be below BaseURL:
+	// Backstage's discovery can tell of another place.
+	API string
 	// Token returns the bearer token of a request. It is asked for every request,
 	// so that tokens may expire, and must be safe for concurrent use. Its error
 	// must not hold the token. Nil sends none.
@@ -145,7 +149,8 @@ var _ directory.Source = (*Client)(nil)
 // is no longer used.
 func New(config Config) (*Client, error) {
 	config = config.withDefaults()
-	base, err := url.Parse(config.BaseURL)
+	api := cmp.Or(config.API, strings.TrimRight(config.BaseURL, "/")+"/api/catalog")
+	base, err := url.Parse(api)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" ||
 		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		// The URL could hold a password.
@@ -161,7 +166,7 @@ func New(config Config) (*Client, error) {
 	}
 	c := &Client{
 		config: config, log: config.Logger, metrics: m, now: time.Now,
-		api: strings.TrimRight(config.BaseURL, "/") + "/api/catalog",
+		api: strings.TrimRight(api, "/"),
 		http: &http.Client{
 			Transport: transport,
 			// The token is for this host, and a catalog has no reason to redirect.
