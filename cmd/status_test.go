@@ -21,7 +21,7 @@ func TestStatus(t *testing.T) {
 
 	pager.fail(errRefused) // it is tried again, so that the queue has it
 	run(t, "", "send", "--to", jane, "--title", "x").want(t, 0)
-	eventually(t, "the failure", func() bool { return len(pager.taken()) > 0 })
+	eventually(t, "the failure", func() bool { return strings.Contains(run(t, "", "status").stdout, "the room is closed") })
 	run(t, "", "status").want(t, 0, "\ndeliveries.Pager ", "the room is closed")
 	var status struct {
 		Version  string

@@ -167,7 +167,7 @@ func (s *Store) writeBatch(ctx context.Context, tx *sql.Tx, b batch) error {
 	}
 	one := ctx
 	if tx != nil {
-		stmt = tx.StmtContext(ctx, stmt) //nolint:sqlclosecheck // closed with the transaction
+		stmt = tx.StmtContext(ctx, stmt)
 		// A context that can end costs a goroutine per statement, which is as much
 		// as the row. A transaction that has the lock waits for nothing.
 		one = context.WithoutCancel(ctx)

@@ -337,6 +337,7 @@ func TestOneCallerGivesUp(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	h.catalog.Release()
+	until(t, "the answer", func() bool { _, _, ok := h.cache.get("group:default/g", time.Now()); return ok })
 	if got := h.members(t, "group:default/g"); len(got) != 1 {
 		t.Errorf("members %v", got)
 	}
