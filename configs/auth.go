@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -115,306 +114,233 @@ var jwtAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512
 // identifiesUsers reports whether users can prove who they are without Backstage.
 func (a Auth) identifiesUsers() bool { return a.OIDC != nil || len(a.JWT) > 0 || a.Proxy != nil }
 
-// authReader reads a section of auth; ok turns false at the first problem.
-type authReader struct {
-	*reader
-	n    *node
-	path string
-	ok   bool
+// readIssuer reads whose tokens they are.
+func readIssuer(s *section, into *string, whose string) {
+	s.field("issuer").required(entry.url, into, "the URL of the "+whose+", as its tokens have it")
 }
 
-// authSection reads a section, of which only these fields are known.
-func (r *reader) authSection(n *node, path string, known ...string) *authReader {
-	a := &authReader{reader: r, n: n, path: path}
-	a.ok = r.section(n, path, known...)
-	if n.kind != mapping {
-		// Nothing in it can be read.
-		a.n = &node{kind: mapping, at: n.at}
+// readTexts reads a list without empty entries. required says, if it is not empty, why
+// there must be some.
+func readTexts(e entry, required string) []string {
+	items, ok := e.texts()
+	if ok && len(items) == 0 && required != "" {
+		e.failSecret(required)
 	}
-	return a
-}
-
-func (a *authReader) refuse(field, message string) {
-	at := a.n.child(field)
-	if at.missing() {
-		at = a.n
-	}
-	a.failSecret(at, join(a.path, field), message)
-	a.ok = false
-}
-
-// text reads a field that may be missing.
-func (a *authReader) text(field string, into *string) {
-	text, present := a.optional(a.n, a.path, field)
-	switch {
-	case text == nil:
-		a.ok = a.ok && !present
-	case strings.ContainsFunc(*text, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		a.refuse(field, "must be one line without control characters")
-	default:
-		*into = strings.TrimSpace(*text)
-	}
-}
-
-// required is text for a field that must be there.
-func (a *authReader) required(field string, into *string, what string) {
-	a.text(field, into)
-	if *into == "" && a.n.kind == mapping {
-		a.refuse(field, "is required: "+what)
-	}
-}
-
-func (a *authReader) url(field string, into *string) {
-	a.text(field, into)
-	if *into == "" {
-		return
-	}
-	if err := checkBaseURL(*into); err != nil {
-		a.refuse(field, err.Error())
-	}
-}
-
-func (a *authReader) texts(field string) []string {
-	child := a.n.child(field)
-	if child.missing() {
-		return nil
-	}
-	items, ok := a.list(child, join(a.path, field))
-	a.ok = a.ok && ok
-	for i := range items {
-		if items[i] = strings.TrimSpace(items[i]); items[i] == "" {
-			a.refuse(field, "must have no empty entries")
-		}
-	}
+	refuseItems(e, items, func(item string) bool { return item == "" }, "must have no empty entries")
 	return items
 }
 
-func (a *authReader) choice(field string, into *string, words ...string) {
-	a.text(field, into)
-	if *into != "" && !slices.Contains(words, *into) {
-		a.refuse(field, "must be one of "+strings.Join(words, ", "))
+// refuseItems reports every item that is wrong.
+func refuseItems(e entry, items []string, wrong func(string) bool, message string) {
+	for _, item := range items {
+		if wrong(item) {
+			e.failSecret(message)
+		}
 	}
 }
 
-func (a *authReader) lasting(n *node, path, field string, least, most time.Duration, into *time.Duration) {
-	child := n.child(field)
-	if child.missing() {
+// readAs reads what a claim is, as one of a few words. It is not shown.
+func readAs(s *section, into *string, words ...string) {
+	e, as := s.field("as"), ""
+	if !e.line(&as) || as == "" {
 		return
 	}
-	d, ok := a.duration(child, join(path, field))
-	if ok && (d < least || d > most) {
-		a.failSecret(child, join(path, field), fmt.Sprintf("must be between %s and %s", plain(least), plain(most)))
-		ok = false
+	if _, err := oneOf(words...)(as); err != nil {
+		e.failSecret(err.Error())
+		return
 	}
-	*into, a.ok = d, a.ok && ok
+	*into = as
 }
 
-// sub reads a section within, if it is there.
-func (a *authReader) sub(field string, known ...string) (*authReader, bool) {
-	child := a.n.child(field)
-	if child.missing() {
-		return nil, false
-	}
-	s := a.authSection(child, join(a.path, field), known...)
-	return s, true
-}
-
-// namespace is what a namespace looks like.
-func (a *authReader) namespace(into *string, as string) {
-	a.text("namespace", into)
+// readNamespace reads what a namespace looks like.
+func readNamespace(s *section, into *string, as string) {
+	e := s.field("namespace")
+	e.line(into)
 	switch {
 	case *into == "":
 	case as == asReference:
-		a.refuse("namespace", "must not be there: a reference has a namespace of its own")
+		e.failSecret("must not be there: a reference has a namespace of its own")
 	case !entityName.MatchString(strings.ToLower(*into)):
-		a.refuse("namespace", "must be 1 to 63 of a-z, 0-9, '-', '_' and '.'")
+		e.failSecret("must be 1 to 63 of a-z, 0-9, '-', '_' and '.'")
 	}
 }
 
-// user reads a user mapping; header says that the text is in a header, not a claim.
-func (a *authReader) user(header bool) *AuthUser {
-	known := []string{"claim", "as", "namespace", "domains"}
+// readClaim reads where something is, unless it is in a header.
+func readClaim(s *section, header bool, into *string, example string, known ...string) {
 	if header {
-		known = known[1:]
+		s.only(known...)
+		return
 	}
-	s, there := a.sub("user", known...)
-	if !there {
+	s.only(append([]string{"claim"}, known...)...)
+	s.field("claim").required(entry.line, into, "the name of a claim, as in "+example)
+}
+
+// readUser reads a user mapping; nil if there is none.
+func readUser(s *section, header bool) *AuthUser {
+	if s == nil {
 		return nil
 	}
 	var user AuthUser
-	if !header {
-		s.required("claim", &user.Claim, "the name of a claim, as in preferred_username")
+	readClaim(s, header, &user.Claim, "preferred_username", "as", "namespace", "domains")
+	user.As = asName
+	if user.Claim == "email" {
+		user.As = asEmail
 	}
-	s.choice("as", &user.As, asName, asEmail, asReference)
-	if user.As == "" {
-		user.As = asName
-		if user.Claim == "email" {
-			user.As = asEmail
-		}
+	readAs(s, &user.As, asName, asEmail, asReference)
+	readNamespace(s, &user.Namespace, user.As)
+	domains, required := s.field("domains"), ""
+	if user.As == asEmail {
+		required = "is required for email addresses: without, jane@ anywhere would be the same Jane"
 	}
-	s.namespace(&user.Namespace, user.As)
-	user.Domains = s.texts("domains")
-	for _, domain := range user.Domains {
-		if strings.ContainsAny(domain, "@*/ ") {
-			s.refuse("domains", "must be domains, as in example.com; subdomains are listed one by one")
-		}
+	user.Domains = readTexts(domains, required)
+	refuseItems(domains, user.Domains, func(domain string) bool { return strings.ContainsAny(domain, "@*/ ") },
+		"must be domains, as in example.com; subdomains are listed one by one")
+	if user.As != asEmail && len(user.Domains) > 0 {
+		domains.failSecret("is for email addresses only (as: email)")
 	}
-	switch {
-	case user.As == asEmail && len(user.Domains) == 0:
-		s.refuse("domains", "is required for email addresses: without, jane@ anywhere would be the same Jane")
-	case user.As != asEmail && len(user.Domains) > 0:
-		s.refuse("domains", "is for email addresses only (as: email)")
-	}
-	a.ok = a.ok && s.ok
 	return &user
 }
 
-func (a *authReader) groups(header bool) *AuthGroups {
-	known := []string{"claim", "as", "namespace"}
-	if header {
-		known = known[1:]
-	}
-	s, there := a.sub("groups", known...)
-	if !there {
+// readGroups reads a group mapping; nil if there is none.
+func readGroups(s *section, header bool) *AuthGroups {
+	if s == nil {
 		return nil
 	}
 	groups := AuthGroups{As: asName}
-	if !header {
-		s.required("claim", &groups.Claim, "the name of a claim, as in groups")
-	}
-	s.choice("as", &groups.As, asName, asReference)
-	s.namespace(&groups.Namespace, groups.As)
-	a.ok = a.ok && s.ok
+	readClaim(s, header, &groups.Claim, "groups", "as", "namespace")
+	readAs(s, &groups.As, asName, asReference)
+	readNamespace(s, &groups.Namespace, groups.As)
 	return &groups
 }
 
-func (a *authReader) service(users bool) *AuthService {
-	s, there := a.sub("service", "claim", "prefix", "when")
-	if !there {
+// readService reads a service mapping; nil if there is none.
+func readService(s *section, users bool) *AuthService {
+	if s == nil {
 		return nil
 	}
 	service := AuthService{Prefix: "external"}
-	s.required("claim", &service.Claim, "the name of a claim, as in azp")
-	s.text("prefix", &service.Prefix)
+	readClaim(s, false, &service.Claim, "azp", "prefix", "when")
+	prefix := s.field("prefix")
+	prefix.line(&service.Prefix)
 	if !withoutSpace.MatchString(service.Prefix) || len(service.Prefix) > 100 {
-		s.refuse("prefix", "must be 1 to 100 characters without spaces")
+		prefix.failSecret("must be 1 to 100 characters without spaces")
 	}
-	if when, there := s.sub("when", "claim", "value"); there {
-		when.required("claim", &service.WhenClaim, "the name of a claim that tokens of services have")
-		when.text("value", &service.WhenValue)
-		s.ok = s.ok && when.ok
-	} else if users {
-		s.refuse("when", "is required: it tells the tokens of services from those of users")
+	if users {
+		s.field("when").need("it tells the tokens of services from those of users")
 	}
-	a.ok = a.ok && s.ok
+	if when := s.field("when").section(); when != nil {
+		when.only("claim", "value")
+		when.field("claim").required(entry.line, &service.WhenClaim, "the name of a claim that tokens of services have")
+		when.field("value").line(&service.WhenValue)
+	}
 	return &service
 }
 
 // readOIDC reads the provider for the page.
-func readOIDC(r *reader, c *Config, n *node, path string) {
-	a := r.authSection(n, path, "issuer", "clientId", "clientSecret", "scopes", "user", "groups", "session")
+func readOIDC(c *Config, e entry) {
+	s := e.section()
+	if s == nil {
+		return
+	}
+	s.only("issuer", "clientId", "clientSecret", "scopes", "user", "groups", "session")
 	into := AuthOIDC{IdleTimeout: 12 * time.Hour, MaxAge: 7 * day, Scopes: []string{"profile", "email"}}
-	a.required("issuer", &into.Issuer, "the URL of the identity provider, as its tokens have it")
-	a.url("issuer", &into.Issuer)
-	a.required("clientId", &into.ClientID, "what the identity provider knows this server by")
-	var secret string
-	a.text("clientSecret", &secret)
-	into.ClientSecret = signalbox.NewSecret(secret)
-	if scopes := a.texts("scopes"); scopes != nil {
-		into.Scopes = scopes
-		for _, scope := range scopes {
-			if !withoutSpace.MatchString(scope) {
-				a.refuse("scopes", "must have no spaces within an entry")
-			}
-		}
+	readIssuer(s, &into.Issuer, "identity provider")
+	s.field("clientId").required(entry.line, &into.ClientID, "what the identity provider knows this server by")
+	var password string
+	s.field("clientSecret").line(&password)
+	into.ClientSecret = signalbox.NewSecret(password)
+	scopes := s.field("scopes")
+	if list := readTexts(scopes, ""); list != nil {
+		into.Scopes = list
+		refuseItems(scopes, list, func(scope string) bool { return !withoutSpace.MatchString(scope) }, "must have no spaces within an entry")
 	}
-	if user := a.user(false); user != nil {
+	user := s.field("user")
+	user.need("which claim says who somebody is, as in {claim: preferred_username}")
+	if user := readUser(user.section(), false); user != nil {
 		into.User = *user
-	} else if a.n.child("user").missing() {
-		a.refuse("user", "is required: which claim says who somebody is, as in {claim: preferred_username}")
 	}
-	into.Groups = a.groups(false)
-	if session, there := a.sub("session", "idleTimeout", "maxAge"); there {
-		session.lasting(session.n, session.path, "idleTimeout", time.Minute, 90*day, &into.IdleTimeout)
-		session.lasting(session.n, session.path, "maxAge", 5*time.Minute, 365*day, &into.MaxAge)
-		a.ok = a.ok && session.ok
+	into.Groups = readGroups(s.field("groups").section(), false)
+	if session := s.field("session").section(); session != nil {
+		session.only("idleTimeout", "maxAge")
+		session.field("idleTimeout").lasting(time.Minute, 90*day, &into.IdleTimeout)
+		session.field("maxAge").lasting(5*time.Minute, 365*day, &into.MaxAge)
 	}
-	if a.ok {
+	if s.ok() {
 		c.Auth.OIDC = &into
 	}
 }
 
 // readJWT reads the issuers of bearer tokens.
-func readJWT(r *reader, c *Config, n *node, path string) {
-	r.items(n, path, func(n *node, path string) {
-		a := r.authSection(n, path, "issuer", "jwksUrl", "audiences", "algorithms", "user", "groups", "service")
+func readJWT(c *Config, e entry) {
+	e.items(func(s *section) {
+		s.only("issuer", "jwksUrl", "audiences", "algorithms", "user", "groups", "service")
 		var into AuthJWT
-		a.required("issuer", &into.Issuer, "the URL of the issuer, as its tokens have it")
-		a.url("issuer", &into.Issuer)
-		a.url("jwksUrl", &into.JWKSURL)
-		into.Audiences = a.texts("audiences")
-		if len(into.Audiences) == 0 {
-			a.refuse("audiences", "is required: without, a token for any other application would open this one")
+		readIssuer(s, &into.Issuer, "issuer")
+		s.field("jwksUrl").url(&into.JWKSURL)
+		into.Audiences = readTexts(s.field("audiences"), "is required: without, a token for any other application would open this one")
+		algorithms := s.field("algorithms")
+		into.Algorithms = readTexts(algorithms, "")
+		refuseItems(algorithms, into.Algorithms, func(name string) bool { return !slices.Contains(jwtAlgorithms, name) },
+			"must be some of "+strings.Join(jwtAlgorithms, ", "))
+		into.User = readUser(s.field("user").section(), false)
+		into.Groups = readGroups(s.field("groups").section(), false)
+		into.Service = readService(s.field("service").section(), s.has("user"))
+		if !s.has("user") && !s.has("service") {
+			s.field("user").failSecret("or service is required: for whom a token speaks, as in {claim: preferred_username}")
 		}
-		into.Algorithms = a.texts("algorithms")
-		for _, algorithm := range into.Algorithms {
-			if !slices.Contains(jwtAlgorithms, algorithm) {
-				a.refuse("algorithms", "must be some of "+strings.Join(jwtAlgorithms, ", "))
-			}
-		}
-		into.User = a.user(false)
-		into.Groups = a.groups(false)
-		into.Service = a.service(!a.n.child("user").missing())
-		if a.n.child("user").missing() && a.n.child("service").missing() {
-			a.refuse("user", "or service is required: for whom a token speaks, as in {claim: preferred_username}")
-		}
-		if a.ok {
+		if s.ok() {
 			c.Auth.JWT = append(c.Auth.JWT, into)
 		}
 	})
 }
 
 // readProxy reads the proxy that signs users in.
-func readProxy(r *reader, c *Config, n *node, path string) {
-	a := r.authSection(n, path, "cidrs", "userHeader", "groupsHeader", "user", "groups")
+func readProxy(c *Config, e entry) {
+	s := e.section()
+	if s == nil {
+		return
+	}
+	s.only("cidrs", "userHeader", "groupsHeader", "user", "groups")
 	into := AuthProxy{UserHeader: "X-Forwarded-User", GroupsHeader: "X-Forwarded-Groups", User: AuthUser{As: asName}}
-	for _, text := range a.texts("cidrs") {
+	cidrs := s.field("cidrs")
+	for _, text := range readTexts(cidrs, "") {
 		prefix, err := netip.ParsePrefix(text)
 		if address, notPrefix := netip.ParseAddr(text); notPrefix == nil {
 			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
 		}
 		switch {
 		case err != nil:
-			a.refuse("cidrs", "must be networks or addresses, as in 10.1.0.0/16 and 127.0.0.1")
+			cidrs.failSecret("must be networks or addresses, as in 10.1.0.0/16 and 127.0.0.1")
 		case prefix.Bits() == 0:
-			a.refuse("cidrs", "must not hold every address: everybody could be everybody")
+			cidrs.failSecret("must not hold every address: everybody could be everybody")
 		default:
 			into.CIDRs = append(into.CIDRs, prefix.Masked())
 		}
 	}
-	if a.n.child("cidrs").missing() || a.ok && len(into.CIDRs) == 0 {
-		a.refuse("cidrs", "is required: the addresses of the proxies; from elsewhere the headers are refused")
+	if cidrs.missing() || s.ok() && len(into.CIDRs) == 0 {
+		cidrs.failSecret("is required: the addresses of the proxies; from elsewhere the headers are refused")
 	}
-	a.text("userHeader", &into.UserHeader)
+	userHeader, groupsHeader := s.field("userHeader"), s.field("groupsHeader")
+	userHeader.line(&into.UserHeader)
 	if !headerName.MatchString(into.UserHeader) {
-		a.refuse("userHeader", "must be the name of a header")
+		userHeader.failSecret("must be the name of a header")
 	}
-	a.text("groupsHeader", &into.GroupsHeader)
-	if user := a.user(true); user != nil {
+	groupsHeader.line(&into.GroupsHeader)
+	if user := readUser(s.field("user").section(), true); user != nil {
 		into.User = *user
 	}
-	groups := a.groups(true)
+	groups := readGroups(s.field("groups").section(), true)
 	switch {
 	case into.GroupsHeader != "" && (!headerName.MatchString(into.GroupsHeader) || strings.EqualFold(into.UserHeader, into.GroupsHeader)):
-		a.refuse("groupsHeader", "must be the name of another header")
+		groupsHeader.failSecret("must be the name of another header")
 	case into.GroupsHeader != "" && groups == nil:
 		into.Groups = &AuthGroups{As: asName}
 	case into.GroupsHeader != "":
 		into.Groups = groups
 	case groups != nil:
-		a.refuse("groups", "needs a groupsHeader")
+		s.field("groups").failSecret("needs a groupsHeader")
 	}
-	if a.ok {
+	if s.ok() {
 		c.Auth.Proxy = &into
 	}
 }

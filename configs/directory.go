@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/signalbox/signalbox"
 )
@@ -73,7 +72,7 @@ func directoryKeys() []key {
 	return []key{
 		{path: "directory.files", read: readDirectoryFiles},
 		{path: "directory.backstage.baseUrl", read: value(asBaseURL, func(c *Config) *string { return &c.Directory.Backstage.BaseURL })},
-		{path: "directory.backstage.token", read: readDirectoryToken},
+		{path: "directory.backstage.token", read: func(c *Config, e entry) { secret(e, &c.Directory.Backstage.Token, asToken) }},
 		{path: "directory.backstage.cacheTtl", read: duration(func(c *Config) *time.Duration { return &c.Directory.Backstage.CacheTTL })},
 		{path: "directory.backstage.timeout", read: duration(func(c *Config) *time.Duration { return &c.Directory.Backstage.Timeout })},
 		{path: "directory.unknownUsers", read: value(asUnknownUsers, func(c *Config) *UnknownUsers { return &c.Directory.UnknownUsers })},
@@ -82,32 +81,15 @@ func directoryKeys() []key {
 
 func asUnknownUsers(s string) (UnknownUsers, error) { return UnknownUsers(strings.ToLower(s)), nil }
 
-// readDirectoryFiles completes names with the folder of the file that has them.
-func readDirectoryFiles(r *reader, c *Config, n *node, path string) {
-	names, ok := r.list(n, path)
+func readDirectoryFiles(c *Config, e entry) {
+	names, ok := e.list()
 	if !ok {
 		return
 	}
 	for i, name := range names {
-		// Only what stands in a file has a line.
-		if name != "" && n.at.line > 0 && !filepath.IsAbs(name) {
-			names[i] = filepath.Join(filepath.Dir(n.at.source), name)
-		}
+		names[i] = e.n.relative(name)
 	}
 	c.Directory.Files = names
-}
-
-func readDirectoryToken(r *reader, c *Config, n *node, path string) {
-	text, ok := r.text(n, path)
-	if !ok {
-		return
-	}
-	text = strings.TrimSpace(text)
-	if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII }) {
-		r.failSecret(n, path, "must be printable ASCII without white space")
-		return
-	}
-	c.Directory.Backstage.Token = signalbox.NewSecret(text)
 }
 
 func (d Directory) invalid(found *checks) {

@@ -19,11 +19,11 @@ func TestDirectoryFilesAreRelativeToTheirSource(t *testing.T) {
 	if diff := cmp.Diff(want, config.Directory.Files); diff != "" {
 		t.Errorf("in a file: %s", diff)
 	}
-	config, _, problems = load(t, Sources{Environ: []string{"SIGNALBOX_DIRECTORY_FILES=org/*.yaml, b.yaml"}})
+	config, _, problems = load(t, Sources{Environ: []string{"SIGNALBOX_DIRECTORY_FILES=./org/*.yaml, b.yaml"}})
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	if diff := cmp.Diff([]string{"org/*.yaml", "b.yaml"}, config.Directory.Files); diff != "" {
+	if diff := cmp.Diff([]string{"./org/*.yaml", "b.yaml"}, config.Directory.Files); diff != "" {
 		t.Errorf("in the environment: %s", diff)
 	}
 }

@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -62,65 +61,51 @@ func (c Config) PublicURL() string {
 }
 
 // readDiscovery reads discovery.endpoints, as Backstage writes them.
-func readDiscovery(r *reader, c *Config, n *node, path string) {
-	if n.kind != sequence {
-		r.fail(n, path, "must be a list, not "+n.kind.String())
-		return
-	}
-	for i, item := range n.items {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		if !r.section(item, at, "target", "plugins") {
-			continue
+func readDiscovery(c *Config, e entry) {
+	e.items(func(s *section) {
+		if !s.only("target", "plugins") {
+			return
 		}
-		var e DiscoveryEndpoint
-		targetOK := r.discoveryTarget(item, join(at, "target"), &e)
-		plugins := item.child("plugins")
-		if plugins.missing() {
-			r.fail(item, join(at, "plugins"), "is required: a list of plugins, as in [notifications, signals]")
-			continue
+		var endpoint DiscoveryEndpoint
+		supported := endpoint.target(s.field("target"))
+		if plugins := s.field("plugins"); plugins.need("a list of plugins, as in [notifications, signals]") {
+			endpoint.Plugins, _ = plugins.list()
 		}
-		names, ok := r.list(plugins, join(at, "plugins"))
-		if e.Plugins = names; ok && targetOK {
-			c.Discovery = append(c.Discovery, e)
+		if supported && s.ok() {
+			c.Discovery = append(c.Discovery, endpoint)
 		}
-	}
+	})
 }
 
-// discoveryTarget reads a target: one URL, or one for each side.
-func (r *reader) discoveryTarget(item *node, path string, into *DiscoveryEndpoint) bool {
-	n := item.child("target")
-	if n.missing() {
-		r.fail(item, path, "is required: a URL, or {internal, external}")
+// target reads a target: one URL, or one for each side. It tells whether they are of
+// a kind that is supported.
+func (d *DiscoveryEndpoint) target(e entry) (supported bool) {
+	if !e.need("a URL, or {internal, external}") {
 		return false
 	}
-	if n.kind != mapping || len(n.fields) == 1 && strings.HasPrefix(n.fields[0].key, "$") {
-		text, ok := r.text(n, path)
-		into.Internal, into.External = text, text
-		return ok && r.targetURL(n, path, text)
+	if !e.isObject() {
+		supported = targetURL(e, &d.Internal)
+		d.External = d.Internal
+		return supported
 	}
-	if !r.section(n, path, "internal", "external") {
+	s := e.section()
+	if !s.only("internal", "external") {
 		return false
 	}
-	ok := true
-	for name, field := range map[string]*string{"internal": &into.Internal, "external": &into.External} {
-		if child := n.child(name); !child.missing() {
-			text, isText := r.text(child, join(path, name))
-			*field = text
-			ok = isText && r.targetURL(child, join(path, name), text) && ok
-		}
-	}
-	return ok
+	internal := targetURL(s.field("internal"), &d.Internal)
+	return targetURL(s.field("external"), &d.External) && internal
 }
 
-func (r *reader) targetURL(n *node, path, text string) bool {
-	if scheme, _, _ := strings.Cut(text, "://"); strings.HasSuffix(scheme, "+srv") {
-		// Of whatever plugin it is: Backstage's own file must do as it is.
-		r.warn(n.at, path, "is looked up in DNS by Backstage, which is not supported: the entry is ignored")
-		return false
-	}
-	if err := checkBaseURL(strings.ReplaceAll(text, "{{pluginId}}", "plugin")); err != nil {
-		r.fail(n, path, err.Error())
-		return false
-	}
-	return true
+func targetURL(e entry, into *string) (supported bool) {
+	supported = true
+	read(e, into, func(text string) (string, error) {
+		if scheme, _, _ := strings.Cut(text, "://"); strings.HasSuffix(scheme, "+srv") {
+			// Of whatever plugin it is: Backstage's own file must do as it is.
+			e.warn("is looked up in DNS by Backstage, which is not supported: the entry is ignored")
+			supported = false
+			return text, nil
+		}
+		return text, checkBaseURL(strings.ReplaceAll(text, "{{pluginId}}", "plugin"))
+	}, e.fail)
+	return supported
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -133,4 +134,55 @@ func durationUnit(name string) (time.Duration, bool) {
 // durationFields are the keys of Backstage's object form.
 func durationFields() []string {
 	return []string{"years", "months", "weeks", "days", "hours", "minutes", "seconds", "milliseconds"}
+}
+
+// lasting reads a duration within bounds.
+func (e entry) lasting(least, most time.Duration, into *time.Duration) {
+	if !e.duration(into) {
+		return
+	}
+	if err := between(*into, least, most); err != nil {
+		e.failSecret(err.Error())
+	}
+}
+
+// duration reads a duration, as text or as Backstage's object.
+func (e entry) duration(into *time.Duration) bool {
+	if e.isObject() {
+		return e.section().duration(into)
+	}
+	return parsed(e, into, ParseDuration)
+}
+
+// isObject tells whether an entry is a section, and not {$env: NAME}, which is a text.
+func (e entry) isObject() bool {
+	return !e.missing() && e.n.kind == mapping && (len(e.n.fields) != 1 || !strings.HasPrefix(e.n.fields[0].key, "$"))
+}
+
+// duration reads {days: 2, hours: 12}. Its parts are put together as text, so that
+// there is one place that counts.
+func (s *section) duration(into *time.Duration) bool {
+	if !s.only(durationFields()...) {
+		return false
+	}
+	var parts []string
+	for _, f := range s.n.fields {
+		e := s.at(f.value, join(s.path, f.key))
+		text, ok := e.text()
+		if !ok {
+			return false
+		}
+		if _, err := strconv.ParseFloat(text, 64); err != nil {
+			e.fail("must be a number")
+			return false
+		}
+		parts = append(parts, text+f.key)
+	}
+	d, err := ParseDuration(strings.Join(parts, " "))
+	if err != nil {
+		s.fail(err.Error())
+		return false
+	}
+	*into = d
+	return true
 }

@@ -1,13 +1,9 @@
 package configs
 
 import (
-	"fmt"
-	"path/filepath"
-	"slices"
-	"strconv"
+	"errors"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/signalbox/signalbox"
 )
@@ -128,151 +124,50 @@ type EmailDKIM struct {
 
 // readEmail reads the email channel. What is missing in the section has the
 // defaults above.
-func readEmail(r *reader, c *Config, n *node, path string) {
-	ok := r.section(n, path, "transportConfig", "sender", "replyTo", "broadcastConfig", "concurrencyLimit", "throttleInterval",
+func readEmail(c *Config, e entry) {
+	s := e.section()
+	if s == nil {
+		return
+	}
+	email := Email{BroadcastReceiver: "none", ConcurrencyLimit: 2, ThrottleInterval: 100 * time.Millisecond, CacheTTL: time.Hour}
+	if email.read(s); s.ok() {
+		c.Notifications.Email = &email
+	}
+}
+
+func (m *Email) read(s *section) {
+	s.only("transportConfig", "sender", "replyTo", "broadcastConfig", "concurrencyLimit", "throttleInterval",
 		"cache", "filter", "allowedEmailDomains", "allowlistEmailAddresses", "denylistEmailAddresses", "templates", "dkim", "unsubscribe", "sesConfig")
-	if n.kind != mapping {
-		return
+	m.readTransport(s.field("transportConfig"))
+	if sender := s.field("sender"); sender.need("the address that mails come from") {
+		readMailbox(sender, &m.Sender)
 	}
-	e := emailReader{reader: r, ok: ok, into: Email{
-		BroadcastReceiver: "none", ConcurrencyLimit: 2, ThrottleInterval: 100 * time.Millisecond, CacheTTL: time.Hour,
-	}}
-	e.transport(n, join(path, "transportConfig"))
-	e.mailbox(n, path, "sender", &e.into.Sender)
-	if e.into.Sender == "" && n.child("sender").missing() {
-		e.refuse(n, join(path, "sender"), "is required: the address that mails come from")
+	readMailbox(s.field("replyTo"), &m.ReplyTo)
+	m.readBroadcasts(s.field("broadcastConfig").section())
+	s.field("concurrencyLimit").count(1000, &m.ConcurrencyLimit)
+	s.field("throttleInterval").lasting(0, time.Hour, &m.ThrottleInterval)
+	if cache := s.field("cache").section(); cache != nil {
+		cache.only("ttl")
+		cache.field("ttl").lasting(0, day, &m.CacheTTL)
 	}
-	e.mailbox(n, path, "replyTo", &e.into.ReplyTo)
-	e.broadcasts(n.child("broadcastConfig"), join(path, "broadcastConfig"))
-	e.number(n, path, "concurrencyLimit", 1, 1000, &e.into.ConcurrencyLimit)
-	e.lasting(n, path, "throttleInterval", 0, time.Hour, &e.into.ThrottleInterval)
-	if cache := n.child("cache"); !cache.missing() && e.sub(cache, join(path, "cache"), "ttl") {
-		e.lasting(cache, join(path, "cache"), "ttl", 0, day, &e.into.CacheTTL)
+	m.Filter = readFilter(s.field("filter").section())
+	m.readLists(s)
+	m.Templates.read(s.field("templates").section())
+	if dkim := s.field("dkim"); dkim.isList() {
+		dkim.items(m.readDKIM)
+	} else if one := dkim.section(); one != nil {
+		m.readDKIM(one)
 	}
-	if filter := n.child("filter"); !filter.missing() {
-		read, ok := r.filter(filter, join(path, "filter"))
-		e.into.Filter, e.ok = read, e.ok && ok
-	}
-	e.lists(n, path)
-	e.templates(n.child("templates"), join(path, "templates"))
-	e.dkim(n.child("dkim"), join(path, "dkim"))
-	e.unsubscribe(n.child("unsubscribe"), join(path, "unsubscribe"))
-	if ses := n.child("sesConfig"); !ses.missing() {
-		r.warn(ses.at, join(path, "sesConfig"), "is for the ses transport, which is not supported, and is ignored")
-	}
-	if e.ok {
-		c.Notifications.Email = &e.into
+	m.Unsubscribe.read(s.field("unsubscribe").section())
+	if ses := s.field("sesConfig"); !ses.missing() {
+		ses.warn("is for the ses transport, which is not supported, and is ignored")
 	}
 }
 
-// missing reports whether a field is not there or null.
-func (n *node) missing() bool { return n == nil || n.kind == null }
-
-// emailReader reads into; ok turns false at the first problem.
-type emailReader struct {
-	*reader
-	into Email
-	ok   bool
-}
-
-// refuse reports a problem without showing the value.
-func (e *emailReader) refuse(n *node, path, message string) {
-	e.failSecret(n, path, message)
-	e.ok = false
-}
-
-// sub is section for a part of the channel's.
-func (e *emailReader) sub(n *node, path string, known ...string) bool {
-	e.ok = e.section(n, path, known...) && e.ok
-	return n.kind == mapping
-}
-
-// plain reads a text that may be missing: set tells whether it is there and could
-// be read.
-func (e *emailReader) plain(n *node, path, field string, into *string) (set bool) {
-	text, present := e.optional(n, path, field)
-	if text == nil {
-		e.ok = e.ok && !present
-		return false
-	}
-	*into = strings.TrimSpace(*text)
-	if strings.ContainsFunc(*into, unicode.IsControl) {
-		e.refuse(n.child(field), join(path, field), "must be one line without control characters")
-		return false
-	}
-	return true
-}
-
-// choice is plain for one of a few words.
-func (e *emailReader) choice(n *node, path, field string, into *string, words ...string) (set bool) {
-	if !e.plain(n, path, field, into) {
-		return false
-	}
-	if !slices.Contains(words, *into) {
-		e.fail(n.child(field), join(path, field), "must be one of "+strings.Join(words, ", "))
-		e.ok = false
-		return false
-	}
-	return true
-}
-
-func (e *emailReader) flag(n *node, path, field string, into *bool) (set bool) {
-	var text string
-	if !e.plain(n, path, field, &text) {
-		return false
-	}
-	value, err := asBool(text)
-	if err != nil {
-		e.fail(n.child(field), join(path, field), err.Error())
-		e.ok = false
-		return false
-	}
-	*into = value
-	return true
-}
-
-func (e *emailReader) number(n *node, path, field string, least, most int, into *int) {
-	var text string
-	if !e.plain(n, path, field, &text) {
-		return
-	}
-	value, err := strconv.Atoi(text)
-	if err != nil || value < least || value > most {
-		e.fail(n.child(field), join(path, field), fmt.Sprintf("must be a whole number between %d and %d", least, most))
-		e.ok = false
-		return
-	}
-	*into = value
-}
-
-func (e *emailReader) lasting(n *node, path, field string, least, most time.Duration, into *time.Duration) {
-	child := n.child(field)
-	if child.missing() {
-		return
-	}
-	d, ok := e.duration(child, join(path, field))
-	if ok && (d < least || d > most) {
-		e.refuse(child, join(path, field), fmt.Sprintf("must be between %s and %s", plain(least), plain(most)))
-		return
-	}
-	*into, e.ok = d, e.ok && ok
-}
-
-// path reads the name of a file or directory, which is relative to the file that
-// names it.
-func (e *emailReader) path(n *node, path, field string, into *string) {
-	if !e.plain(n, path, field, into) || *into == "" {
-		return
-	}
-	if at := n.child(field).at; at.line > 0 && !filepath.IsAbs(*into) {
-		*into = filepath.Join(filepath.Dir(at.source), *into)
-	}
-}
-
-// mailbox reads an address that may have a name. Whether it is valid to the last
+// readMailbox reads an address that may have a name. Whether it is valid to the last
 // character is for the channel to say.
-func (e *emailReader) mailbox(n *node, path, field string, into *string) {
-	if !e.plain(n, path, field, into) {
+func readMailbox(e entry, into *string) {
+	if !e.line(into) {
 		return
 	}
 	address := *into
@@ -280,7 +175,7 @@ func (e *emailReader) mailbox(n *node, path, field string, into *string) {
 		address = address[open+1 : len(address)-1]
 	}
 	if !looksLikeAddress(address) {
-		e.refuse(n.child(field), join(path, field), `must be an email address, as in "Signalbox <signalbox@example.com>"`)
+		e.failSecret(`must be an email address, as in "Signalbox <signalbox@example.com>"`)
 	}
 }
 
@@ -289,105 +184,72 @@ func looksLikeAddress(text string) bool {
 	return ok && local != "" && domain != "" && !strings.ContainsAny(text, " \t\"',;<>:") && !strings.Contains(domain, "@")
 }
 
-func (e *emailReader) broadcasts(n *node, path string) {
-	if n.missing() || !e.sub(n, path, "receiver", "receiverEmails") {
+func (m *Email) readBroadcasts(s *section) {
+	if s == nil {
 		return
 	}
-	if !e.choice(n, path, "receiver", &e.into.BroadcastReceiver, "none", "config", "users") {
-		if n.child("receiver").missing() {
-			e.refuse(n, join(path, "receiver"), "is required: none, config or users")
-		}
+	s.only("receiver", "receiverEmails")
+	receiver, addresses := s.field("receiver"), s.field("receiverEmails")
+	if !receiver.need("none, config or users") || !receiver.choice(&m.BroadcastReceiver, "none", "config", "users") {
 		return
 	}
-	e.into.BroadcastAddresses = e.addresses(n, path, "receiverEmails")
-	if e.into.BroadcastReceiver == "config" && n.child("receiverEmails").missing() {
-		e.refuse(n, join(path, "receiverEmails"), "is required when receiver is config")
+	m.BroadcastAddresses = readAddresses(addresses)
+	if m.BroadcastReceiver == "config" && addresses.missing() {
+		addresses.failSecret("is required when receiver is config")
 	}
 }
 
-// lists reads who may get mail. An empty list is refused: in Backstage, an empty
+// readLists reads who may get mail. An empty list is refused: in Backstage, an empty
 // allowlist allows nobody, and nobody means that.
-func (e *emailReader) lists(n *node, path string) {
-	e.into.Allowed = e.addresses(n, path, "allowlistEmailAddresses")
-	e.into.Denied = e.addresses(n, path, "denylistEmailAddresses")
-	e.into.AllowedDomains = e.texts(n, path, "allowedEmailDomains")
-	for i, domain := range e.into.AllowedDomains {
+func (m *Email) readLists(s *section) {
+	allowed, domains := s.field("allowlistEmailAddresses"), s.field("allowedEmailDomains")
+	m.Allowed = readAddresses(allowed)
+	m.Denied = readAddresses(s.field("denylistEmailAddresses"))
+	m.AllowedDomains, _ = domains.texts()
+	for i, domain := range m.AllowedDomains {
 		if domain == "" || strings.ContainsAny(domain, "@*/ \t") {
-			e.refuse(n.child("allowedEmailDomains"), fmt.Sprintf("%s[%d]", join(path, "allowedEmailDomains"), i), "must be a domain, as in example.com; subdomains are listed one by one")
+			domains.item(i, domains.n).failSecret("must be a domain, as in example.com; subdomains are listed one by one")
 		}
 	}
-	for _, field := range []string{"allowlistEmailAddresses", "allowedEmailDomains"} {
-		if child := n.child(field); !child.missing() && child.kind == sequence && len(child.items) == 0 {
-			e.refuse(child, join(path, field), "must have at least one entry, or be left out")
+	allowed.notEmpty()
+	domains.notEmpty()
+}
+
+func readAddresses(e entry) []string {
+	list, _ := e.texts()
+	for i, address := range list {
+		if !looksLikeAddress(address) {
+			e.item(i, e.n).failSecret("must be an email address without a name, as in jane@example.com")
 		}
 	}
+	return list
 }
 
-func (e *emailReader) texts(n *node, path, field string) []string {
-	child := n.child(field)
-	if child.missing() {
-		return nil
-	}
-	items, ok := e.list(child, join(path, field))
-	e.ok = e.ok && ok
-	for i := range items {
-		items[i] = strings.TrimSpace(items[i])
-	}
-	return items
-}
-
-func (e *emailReader) addresses(n *node, path, field string) []string {
-	items := e.texts(n, path, field)
-	for i, item := range items {
-		if !looksLikeAddress(item) {
-			e.refuse(n.child(field), fmt.Sprintf("%s[%d]", join(path, field), i), "must be an email address without a name, as in jane@example.com")
-		}
-	}
-	return items
-}
-
-func (e *emailReader) templates(n *node, path string) {
-	if n.missing() || !e.sub(n, path, "subject", "html", "text", "digestSubject", "digestHtml", "digestText") {
+func (t *EmailTemplates) read(s *section) {
+	if s == nil {
 		return
 	}
-	e.path(n, path, "subject", &e.into.Templates.Subject)
-	e.path(n, path, "html", &e.into.Templates.HTML)
-	e.path(n, path, "text", &e.into.Templates.Text)
-	e.path(n, path, "digestSubject", &e.into.Templates.DigestSubject)
-	e.path(n, path, "digestHtml", &e.into.Templates.DigestHTML)
-	e.path(n, path, "digestText", &e.into.Templates.DigestText)
+	s.only("subject", "html", "text", "digestSubject", "digestHtml", "digestText")
+	s.field("subject").file(&t.Subject)
+	s.field("html").file(&t.HTML)
+	s.field("text").file(&t.Text)
+	s.field("digestSubject").file(&t.DigestSubject)
+	s.field("digestHtml").file(&t.DigestHTML)
+	s.field("digestText").file(&t.DigestText)
 }
 
-// dkim reads one key, or a list of them.
-func (e *emailReader) dkim(n *node, path string) {
-	if n.missing() {
-		return
-	}
-	one := func(n *node, path string) {
-		if !e.sub(n, path, "domain", "selector", "privateKey") {
-			return
-		}
-		var key EmailDKIM
-		e.plain(n, path, "domain", &key.Domain)
-		e.plain(n, path, "selector", &key.Selector)
-		if text, present := e.optional(n, path, "privateKey"); text != nil {
-			key.PrivateKey = signalbox.NewSecret(*text)
-			if !strings.Contains(*text, "-----BEGIN ") {
-				e.refuse(n.child("privateKey"), join(path, "privateKey"), "must be a private key in PEM, as in {$file: dkim.pem}")
+func (m *Email) readDKIM(s *section) {
+	s.only("domain", "selector", "privateKey")
+	var key EmailDKIM
+	s.field("domain").required(entry.line, &key.Domain, "")
+	s.field("selector").required(entry.line, &key.Selector, "")
+	if private := s.field("privateKey"); private.need("") {
+		secret(private, &key.PrivateKey, func(text string) (signalbox.Secret, error) {
+			if !strings.Contains(text, "-----BEGIN ") {
+				return signalbox.Secret{}, errors.New("must be a private key in PEM, as in {$file: dkim.pem}")
 			}
-		} else {
-			e.ok = e.ok && !present
-		}
-		for _, field := range []string{"domain", "selector", "privateKey"} {
-			if n.child(field).missing() {
-				e.refuse(n, join(path, field), "is required")
-			}
-		}
-		e.into.DKIM = append(e.into.DKIM, key)
+			return asSecret(text)
+		})
 	}
-	if n.kind == sequence {
-		e.items(n, path, one)
-		return
-	}
-	one(n, path)
+	m.DKIM = append(m.DKIM, key)
 }

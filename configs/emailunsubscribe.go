@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,59 +43,40 @@ const minKeySecret = 32
 
 var keyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,16}$`)
 
-func (e *emailReader) unsubscribe(n *node, path string) {
-	if n.missing() || !e.sub(n, path, "enabled", "url", "keys", "ttl") {
+func (u *EmailUnsubscribe) read(s *section) {
+	if s == nil {
 		return
 	}
-	into := &e.into.Unsubscribe
+	s.only("enabled", "url", "keys", "ttl")
 	enabled := true
-	e.flag(n, path, "enabled", &enabled)
-	into.Disabled = !enabled
-	if e.plain(n, path, "url", &into.URL) {
-		if err := checkBaseURL(into.URL); err != nil {
-			e.refuse(n.child("url"), join(path, "url"), err.Error())
-		}
-		into.URL = strings.TrimRight(into.URL, "/")
-	}
-	e.lasting(n, path, "ttl", day, 3650*day, &into.TTL)
-	keys, keysPath := n.child("keys"), join(path, "keys")
-	if keys.missing() {
-		return
-	}
-	e.items(keys, keysPath, e.unsubscribeKey)
-	if keys.kind == sequence && len(keys.items) == 0 {
-		e.refuse(keys, keysPath, "must have at least one entry, or be left out")
-	}
+	s.field("enabled").flag(&enabled)
+	u.Disabled = !enabled
+	s.field("url").url(&u.URL)
+	u.URL = strings.TrimRight(u.URL, "/")
+	s.field("ttl").lasting(day, 3650*day, &u.TTL)
+	keys := s.field("keys")
+	keys.items(u.readKey)
+	keys.notEmpty()
 }
 
-func (e *emailReader) unsubscribeKey(n *node, path string) {
-	if !e.sub(n, path, "id", "secret") {
-		return
-	}
+func (u *EmailUnsubscribe) readKey(s *section) {
+	s.only("id", "secret")
 	var key EmailUnsubscribeKey
-	if e.plain(n, path, "id", &key.ID) {
+	if id := s.field("id"); id.need("") && id.line(&key.ID) {
 		if !keyID.MatchString(key.ID) {
-			e.refuse(n.child("id"), join(path, "id"), `must be 1 to 16 letters, digits, "-" and "_"`)
+			id.failSecret(`must be 1 to 16 letters, digits, "-" and "_"`)
 		}
-		for _, other := range e.into.Unsubscribe.Keys {
-			if other.ID == key.ID {
-				e.refuse(n.child("id"), join(path, "id"), "must differ from that of the other keys")
+		if slices.ContainsFunc(u.Keys, func(other EmailUnsubscribeKey) bool { return other.ID == key.ID }) {
+			id.failSecret("must differ from that of the other keys")
+		}
+	}
+	if e := s.field("secret"); e.need("") {
+		secret(e, &key.Secret, func(text string) (signalbox.Secret, error) {
+			if len(text) < minKeySecret {
+				return signalbox.Secret{}, fmt.Errorf("must be at least %d bytes, as of: openssl rand -hex 32", minKeySecret)
 			}
-		}
+			return asSecret(text)
+		})
 	}
-	text, present := e.optional(n, path, "secret")
-	switch {
-	case text != nil && len(*text) < minKeySecret:
-		e.refuse(n.child("secret"), join(path, "secret"), fmt.Sprintf("must be at least %d bytes, as of: openssl rand -hex 32", minKeySecret))
-	case text != nil:
-		key.Secret = signalbox.NewSecret(*text)
-	default:
-		e.ok = e.ok && !present
-	}
-	for _, field := range []string{"id", "secret"} {
-		if n.child(field).missing() {
-			e.refuse(n, join(path, field), "is required")
-		}
-	}
-	e.into.Unsubscribe.Keys = append(e.into.Unsubscribe.Keys, key)
+	u.Keys = append(u.Keys, key)
 }

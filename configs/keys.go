@@ -18,7 +18,7 @@ type key struct {
 	// variables and flags give as YAML.
 	structured bool
 	// read sets the key in c. It is not called for null.
-	read func(r *reader, c *Config, n *node, path string)
+	read func(c *Config, e entry)
 }
 
 // Keys lists the paths of all keys, in the order of the documentation.
@@ -37,7 +37,7 @@ func keys() []key {
 	return append([]key{
 		{path: "listen", read: value(asText, func(c *Config) *string { return &c.Listen })},
 		{path: "data", read: value(asText, func(c *Config) *string { return &c.Data })},
-		{path: "database", read: readDatabase},
+		{path: "database", read: func(c *Config, e entry) { secret(e, &c.Database, asDatabase) }},
 
 		{path: "log.level", read: value(asLevel, func(c *Config) *slog.Level { return &c.Log.Level })},
 		{path: "log.format", read: value(asFormat, func(c *Config) *LogFormat { return &c.Log.Format })},
@@ -96,25 +96,14 @@ func keys() []key {
 }
 
 // value reads a scalar into a field.
-func value[T any](parse func(string) (T, error), into func(*Config) *T) func(*reader, *Config, *node, string) {
-	return func(r *reader, c *Config, n *node, path string) {
-		text, ok := r.text(n, path)
-		if !ok {
-			return
-		}
-		parsed, err := parse(strings.TrimSpace(text))
-		if err != nil {
-			r.fail(n, path, err.Error())
-			return
-		}
-		*into(c) = parsed
-	}
+func value[T any](parse func(string) (T, error), into func(*Config) *T) func(*Config, entry) {
+	return func(c *Config, e entry) { parsed(e, into(c), parse) }
 }
 
 // list reads texts into a field, each in its normal form.
-func list(normal func(string) string, into func(*Config) *[]string) func(*reader, *Config, *node, string) {
-	return func(r *reader, c *Config, n *node, path string) {
-		items, ok := r.list(n, path)
+func list(normal func(string) string, into func(*Config) *[]string) func(*Config, entry) {
+	return func(c *Config, e entry) {
+		items, ok := e.list()
 		if !ok {
 			return
 		}
@@ -125,96 +114,43 @@ func list(normal func(string) string, into func(*Config) *[]string) func(*reader
 	}
 }
 
-// duration reads a duration, as text or as Backstage's object, into a field.
-func duration(into func(*Config) *time.Duration) func(*reader, *Config, *node, string) {
-	return func(r *reader, c *Config, n *node, path string) {
-		if d, ok := r.duration(n, path); ok {
-			*into(c) = d
-		}
-	}
+// duration reads a duration into a field.
+func duration(into func(*Config) *time.Duration) func(*Config, entry) {
+	return func(c *Config, e entry) { e.duration(into(c)) }
 }
 
-func (r *reader) duration(n *node, path string) (time.Duration, bool) {
-	// {$env: NAME} is text, too.
-	if n.kind == mapping && (len(n.fields) != 1 || !strings.HasPrefix(n.fields[0].key, "$")) {
-		return r.durationObject(n, path)
-	}
-	text, ok := r.text(n, path)
-	if !ok {
-		return 0, false
-	}
-	d, err := ParseDuration(text)
-	if err != nil {
-		r.fail(n, path, err.Error())
-		return 0, false
-	}
-	return d, true
-}
-
-// durationObject reads {days: 2, hours: 12}. Its parts are put together as text,
-// so that there is one place that counts.
-func (r *reader) durationObject(n *node, path string) (time.Duration, bool) {
-	if !r.section(n, path, durationFields()...) {
-		return 0, false
-	}
-	if len(n.fields) == 0 {
-		r.fail(n, path, errDuration.Error())
-		return 0, false
-	}
-	var parts []string
-	for _, f := range n.fields {
-		text, ok := r.text(f.value, join(path, f.key))
-		if !ok {
-			return 0, false
+// file reads the name of a file into a field.
+func file(into func(*Config) *string) func(*Config, entry) {
+	return func(c *Config, e entry) {
+		if name := into(c); parsed(e, name, asText) {
+			*name = e.n.relative(*name)
 		}
-		if _, err := strconv.ParseFloat(text, 64); err != nil {
-			r.fail(f.value, join(path, f.key), "must be a number")
-			return 0, false
-		}
-		parts = append(parts, text+f.key)
 	}
-	d, err := ParseDuration(strings.Join(parts, " "))
-	if err != nil {
-		r.fail(n, path, err.Error())
-		return 0, false
-	}
-	return d, true
-}
-
-func readDatabase(r *reader, c *Config, n *node, path string) {
-	text, ok := r.text(n, path)
-	if !ok {
-		return
-	}
-	database, err := ParseDatabase(strings.TrimSpace(text))
-	if err != nil {
-		r.failSecret(n, path, err.Error())
-		return
-	}
-	c.Database = database
 }
 
 // readRetention reads a duration, or false to keep everything.
-func readRetention(r *reader, c *Config, n *node, path string) {
-	if n.kind == scalar {
-		if text, ok := r.text(n, path); !ok {
+func readRetention(c *Config, e entry) {
+	if e.n.kind == scalar {
+		if text, ok := e.text(); !ok {
 			return
 		} else if text == "false" {
 			c.Notifications.Retention = 0
 			return
 		}
 	}
-	d, ok := r.duration(n, path)
+	var d time.Duration
 	switch {
-	case !ok:
+	case !e.duration(&d):
 	case d == 0:
-		r.fail(n, path, "must not be zero: write false to keep notifications forever")
+		e.fail("must not be zero: write false to keep notifications forever")
 	default:
 		c.Notifications.Retention = d
 	}
 }
 
 func asText(s string) (string, error) { return s, nil }
+
+func asDatabase(s string) (Database, error) { return ParseDatabase(strings.TrimSpace(s)) }
 
 func asBool(s string) (bool, error) {
 	switch strings.ToLower(s) {

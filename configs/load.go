@@ -138,17 +138,16 @@ func (r *reader) read(c *Config, section *node, path string) {
 	for _, f := range section.fields {
 		fieldPath := join(path, f.key)
 		switch known, below := find(fieldPath); {
-		case known != nil:
-			if f.value.kind != null {
-				r.seen[fieldPath] = f.value
-				known.read(r, c, f.value, fieldPath)
-			}
-		case below && f.value.kind == mapping:
-			r.read(c, f.value, fieldPath)
-		case below && f.value.kind != null:
-			r.fail(f.value, fieldPath, "must be a section, not "+f.value.kind.String())
-		case !below:
+		case known == nil && !below:
 			r.unknown(f, section, path)
+		case f.value.kind == null:
+		case known != nil:
+			r.seen[fieldPath] = f.value
+			known.read(c, r.at(f.value, fieldPath))
+		default:
+			if s := r.at(f.value, fieldPath).section(); s != nil {
+				r.read(c, s.n, fieldPath)
+			}
 		}
 	}
 }
@@ -168,18 +167,17 @@ func find(path string) (known *key, below bool) {
 
 // unknown reports a key that is none, unless it is Backstage's.
 func (r *reader) unknown(f field, section *node, path string) {
-	fieldPath := join(path, f.key)
-	meant := suggestKey(f.key, path)
+	name, meant := r.name(f, path), suggestKey(f.key, path)
 	switch {
 	case path == "" && slices.Contains(backstageSections(), f.key):
 	case slices.Contains(openSections(), path):
 		if meant != "" {
-			r.warn(f.at, fieldPath, "is not a key of Signalbox and is ignored"+didYouMean(meant))
+			name.warn("is not a key of Signalbox and is ignored" + didYouMean(meant))
 		}
 	case path == "" && meant == "" && isBackstage(section):
-		r.warn(f.at, fieldPath, "is taken for the section of a Backstage plugin and ignored")
+		name.warn("is taken for the section of a Backstage plugin and ignored")
 	default:
-		r.failSecret(&node{at: f.at}, fieldPath, "unknown key"+didYouMean(meant))
+		name.failSecret("unknown key" + didYouMean(meant))
 	}
 }
 
@@ -258,7 +256,7 @@ func (r *reader) validate(c Config) {
 		return
 	}
 	if p, refused := c.closedToAll(); refused {
-		r.failSecret(r.node(p.Key), p.Key, p.Message)
+		r.at(r.node(p.Key), p.Key).failSecret(p.Message)
 	}
 	r.warnAccess(c)
 }
@@ -275,15 +273,12 @@ func (r *reader) node(key string) *node {
 
 // warnAccess tells of settings that are valid, and probably not what is wanted.
 func (r *reader) warnAccess(c Config) {
-	const guest = "auth.guest.enabled"
-	var at place
-	if n := r.seen[guest]; n != nil {
-		at = n.at
-	}
+	const key = "auth.guest.enabled"
+	guest := entry{reader: r, n: r.seen[key], around: &node{}, path: key}
 	switch {
 	case c.Auth.Guest.Enabled && !isLoopback(c.Listen):
-		r.warn(at, guest, "opens the server to everyone who can reach it: they may send, and read every inbox")
+		guest.warn("opens the server to everyone who can reach it: they may send, and read every inbox")
 	case !c.Auth.Guest.Enabled && !c.knowsSomebody() && isLoopback(c.Listen):
-		r.warn(at, guest, "is false, and backend.auth.externalAccess names nobody: nobody can send")
+		guest.warn("is false, and backend.auth.externalAccess names nobody: nobody can send")
 	}
 }

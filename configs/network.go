@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strings"
 )
 
@@ -30,31 +29,15 @@ type Connections struct {
 
 func networkKeys() []key {
 	return []key{
-		{path: "tls.cert", read: ownFile(func(c *Config) *string { return &c.TLS.Cert })},
-		{path: "tls.key", read: ownFile(func(c *Config) *string { return &c.TLS.Key })},
+		{path: "tls.cert", read: file(func(c *Config) *string { return &c.TLS.Cert })},
+		{path: "tls.key", read: file(func(c *Config) *string { return &c.TLS.Key })},
 		{path: "trustedProxies", read: readTrustedProxies},
 		{path: "connections.perAddress", read: value(asInt, func(c *Config) *int { return &c.Connections.PerAddress })},
 	}
 }
 
-// ownFile reads the name of a file, and completes it with the folder of the
-// configuration file that has it.
-func ownFile(into func(*Config) *string) func(*reader, *Config, *node, string) {
-	return func(r *reader, c *Config, n *node, path string) {
-		name, ok := r.text(n, path)
-		if !ok {
-			return
-		}
-		// Only what stands in a file has a line.
-		if name = strings.TrimSpace(name); name != "" && n.at.line > 0 && !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(n.at.source), name)
-		}
-		*into(c) = name
-	}
-}
-
-func readTrustedProxies(r *reader, c *Config, n *node, path string) {
-	items, ok := r.list(n, path)
+func readTrustedProxies(c *Config, e entry) {
+	items, ok := e.list()
 	if !ok {
 		return
 	}
@@ -62,8 +45,8 @@ func readTrustedProxies(r *reader, c *Config, n *node, path string) {
 	for i, item := range items {
 		prefix, err := ParseNetwork(item)
 		if err != nil {
-			key := fmt.Sprintf("%s[%d]", path, i)
-			r.fail(r.node(key), key, err.Error())
+			key := e.item(i, nil).path
+			e.at(e.node(key), key).fail(err.Error())
 			continue
 		}
 		c.TrustedProxies = append(c.TrustedProxies, prefix)

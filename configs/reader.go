@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
-// reader turns nodes into values, and collects what is wrong with them.
+// reader collects what is wrong with a configuration that is being read.
 type reader struct {
 	lookup             func(string) (string, bool)
 	problems, warnings []Problem
@@ -41,78 +40,70 @@ func secretProblemAt(n *node, path, message string) Problem {
 	}
 }
 
-func (r *reader) fail(n *node, path, message string) {
-	r.problems = append(r.problems, problemAt(n, path, message))
-}
-
-func (r *reader) failSecret(n *node, path, message string) {
-	r.problems = append(r.problems, secretProblemAt(n, path, message))
-}
-
-func (r *reader) warn(at place, path, message string) {
-	r.warnings = append(r.warnings, secretProblemAt(&node{at: at}, path, message))
-}
-
 // text returns a scalar with variables substituted. Backstage's {$env: NAME} and
 // {$file: path} are scalars too.
-func (r *reader) text(n *node, path string) (string, bool) {
-	if n.kind == mapping && len(n.fields) == 1 {
+func (e entry) text() (string, bool) {
+	if e.missing() {
+		return "", false
+	}
+	if n := e.n; n.kind == mapping && len(n.fields) == 1 {
 		switch f := n.fields[0]; f.key {
 		case "$env":
-			return r.variable(f.value, path)
+			return e.at(f.value, e.path).variable()
 		case "$file":
-			return r.file(f.value, path)
+			return e.at(f.value, e.path).content()
 		case "$include":
-			r.fail(n, path, "uses $include, which Signalbox does not read: use $file, $env or ${NAME}")
+			e.fail("uses $include, which Signalbox does not read: use $file, $env or ${NAME}")
 			return "", false
 		}
 	}
-	if n.kind != scalar {
-		r.fail(n, path, "must be a single value, not "+n.kind.String())
+	if e.n.kind != scalar {
+		e.fail("must be a single value, not " + e.n.kind.String())
 		return "", false
 	}
-	if !n.literal {
-		return n.text, true
+	if !e.n.literal {
+		return e.n.text, true
 	}
-	text, used, err := substitute(n.text, r.lookup)
+	text, used, err := substitute(e.n.text, e.lookup)
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
-			r.failSecret(n, path, strings.TrimSuffix(line, "\n"))
+			e.failSecret(strings.TrimSuffix(line, "\n"))
 		}
 		return "", false
 	}
 	if used {
 		// From here on the value is the environment's.
-		n.literal = false
-		n.text = text
+		e.n.literal = false
+		e.n.text = text
 	}
 	return text, true
 }
 
-func (r *reader) variable(n *node, path string) (string, bool) {
-	name, ok := r.text(n, path+".$env")
+// variable reads the environment variable that an entry names.
+func (e entry) variable() (string, bool) {
+	name, ok := e.at(e.n, e.path+".$env").text()
 	if !ok {
 		return "", false
 	}
-	value, ok := r.lookup(name)
+	value, ok := e.lookup(name)
 	if !ok {
-		r.failSecret(n, path, "refers to the environment variable "+name+", which is not set")
+		e.failSecret("refers to the environment variable " + name + ", which is not set")
 	}
 	return value, ok
 }
 
-// file reads a value from a file, named relative to the file that names it.
-func (r *reader) file(n *node, path string) (string, bool) {
-	name, ok := r.text(n, path+".$file")
+// content reads the file that an entry names.
+func (e entry) content() (string, bool) {
+	name, ok := e.at(e.n, e.path+".$file").text()
 	if !ok {
 		return "", false
 	}
 	if !filepath.IsAbs(name) {
-		name = filepath.Join(filepath.Dir(n.at.source), name)
+		name = filepath.Join(filepath.Dir(e.n.at.source), name)
 	}
 	content, err := readFile(name)
 	if err != nil {
-		r.failSecret(n, path, err.Error())
+		e.failSecret(err.Error())
 		return "", false
 	}
 	return strings.TrimSpace(string(content)), true
@@ -131,47 +122,4 @@ func readFile(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is larger than %d MiB", name, maxSourceBytes>>20)
 	}
 	return os.ReadFile(name) //nolint:gosec // reading the files that the operator names is the purpose
-}
-
-// list returns the scalars of a sequence. A single scalar is a list too, in
-// which commas separate, so that a list fits into an environment variable.
-func (r *reader) list(n *node, path string) ([]string, bool) {
-	if n.kind != sequence {
-		text, ok := r.text(n, path)
-		if !ok {
-			return nil, false
-		}
-		var items []string
-		for item := range strings.SplitSeq(text, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				items = append(items, item)
-			}
-		}
-		return items, true
-	}
-	items, allOK := make([]string, 0, len(n.items)), true
-	for i, item := range n.items {
-		itemPath := fmt.Sprintf("%s[%d]", path, i)
-		r.seen[itemPath] = item
-		text, ok := r.text(item, itemPath)
-		items, allOK = append(items, text), allOK && ok
-	}
-	return items, allOK
-}
-
-// section checks that n is a section with no other keys than these. If ok is
-// false, reading on is of use only to find more problems.
-func (r *reader) section(n *node, path string, known ...string) (ok bool) {
-	if n.kind != mapping {
-		r.fail(n, path, "must be a section, not "+n.kind.String())
-		return false
-	}
-	ok = true
-	for _, f := range n.fields {
-		if !slices.Contains(known, f.key) {
-			r.failSecret(&node{at: f.at}, join(path, f.key), "unknown key"+didYouMean(suggest(f.key, known)))
-			ok = false
-		}
-	}
-	return ok
 }

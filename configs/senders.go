@@ -1,9 +1,8 @@
 package configs
 
 import (
-	"errors"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -19,115 +18,61 @@ type AuthTokens struct {
 
 // readSenders reads what each sender may send. It is strict: a mistyped limit would
 // be none.
-func readSenders(r *reader, c *Config, n *node, path string) {
+func readSenders(c *Config, e entry) {
 	var rules []signalbox.SenderRule
-	r.items(n, path, func(n *node, path string) {
-		if rule, ok := r.sender(n, path); ok {
+	e.items(func(s *section) {
+		s.only("subject", "recipients", "topics", "maxSeverity", "broadcast", "rateLimit")
+		var rule signalbox.SenderRule
+		if subject := s.field("subject"); subject.need("") {
+			subject.id(&rule.Subject, signalbox.MaxOrigin)
+		}
+		rule.Recipients = readPatterns(s.field("recipients"))
+		rule.Topics = readPatterns(s.field("topics"))
+		s.field("maxSeverity").severity(&rule.MaxSeverity)
+		var broadcast bool
+		if s.field("broadcast").flag(&broadcast) {
+			rule.Broadcast = &broadcast
+		}
+		readSendRate(s.field("rateLimit").section(), &rule.Rate)
+		if s.ok() {
 			rules = append(rules, rule)
 		}
 	})
 	c.Auth.Senders = rules
 }
 
-func (r *reader) sender(n *node, path string) (rule signalbox.SenderRule, ok bool) {
-	ok = r.section(n, path, "subject", "recipients", "topics", "maxSeverity", "broadcast", "rateLimit")
-	if n.kind != mapping {
-		return rule, false
-	}
-	ok = r.id(n, path, "subject", &rule.Subject, signalbox.MaxOrigin) && ok
-	ok = r.patterns(n, path, "recipients", &rule.Recipients) && ok
-	ok = r.patterns(n, path, "topics", &rule.Topics) && ok
-	ok = r.severity(n, path, "maxSeverity", &rule.MaxSeverity) && ok
-	if text, present := r.optional(n, path, "broadcast"); text != nil {
-		broadcast, err := asBool(strings.TrimSpace(*text))
-		if err != nil {
-			r.fail(n.child("broadcast"), join(path, "broadcast"), err.Error())
-			ok = false
-		}
-		rule.Broadcast = &broadcast
-	} else if present {
-		ok = false
-	}
-	if limit := n.child("rateLimit"); !limit.missing() {
-		ok = r.sendRate(limit, join(path, "rateLimit"), &rule.Rate) && ok
-	}
-	return rule, ok
-}
-
-// patterns reads a list that may be missing, which is something else than empty.
-func (r *reader) patterns(n *node, path, field string, into *[]string) bool {
-	child := n.child(field)
-	if child.missing() {
-		return true
-	}
+// readPatterns reads a list that may be missing, which is something else than empty.
+func readPatterns(e entry) []string {
 	const most = 1_000
-	list, ok := r.list(child, join(path, field))
-	if !ok {
-		return false
+	list, _ := e.texts()
+	switch {
+	case len(list) > most:
+		e.failSecret("must have at most " + strconv.Itoa(most) + " patterns")
+	case slices.ContainsFunc(list, func(pattern string) bool {
+		return pattern == "" || utf8.RuneCountInString(pattern) > signalbox.MaxOrigin
+	}):
+		e.fail("must have patterns of 1 to " + strconv.Itoa(signalbox.MaxOrigin) + " characters, such as group:default/*")
+	case list == nil && !e.missing():
+		return []string{}
 	}
-	if len(list) > most {
-		r.failSecret(child, join(path, field), "must have at most "+strconv.Itoa(most)+" patterns")
-		return false
-	}
-	*into = []string{}
-	for _, pattern := range list {
-		pattern = strings.TrimSpace(pattern)
-		if pattern == "" || utf8.RuneCountInString(pattern) > signalbox.MaxOrigin {
-			r.fail(child, join(path, field), "must have patterns of 1 to "+strconv.Itoa(signalbox.MaxOrigin)+" characters, such as group:default/*")
-			return false
-		}
-		*into = append(*into, pattern)
-	}
-	return true
+	return list
 }
 
-// sendRate reads {count, per, burst}.
-func (r *reader) sendRate(n *node, path string, into *signalbox.SendRate) bool {
-	ok := r.section(n, path, "count", "per", "burst")
-	if n.kind != mapping {
-		return false
+// readSendRate reads {count, per, burst}.
+func readSendRate(s *section, into *signalbox.SendRate) {
+	if s == nil {
+		return
 	}
-	number := func(field string, into *int) {
-		text, present := r.optional(n, path, field)
-		if text == nil {
-			ok = ok && !present
-			return
-		}
-		value, err := asCount(strings.TrimSpace(*text))
-		if err != nil {
-			r.fail(n.child(field), join(path, field), err.Error())
-			ok = false
-		}
-		*into = value
-	}
-	number("count", &into.Count)
-	if n.child("count").missing() {
-		r.failSecret(n, join(path, "count"), "is required: how many requests may be sent")
-		ok = false
+	s.only("count", "per", "burst")
+	const most = 1_000_000
+	if count := s.field("count"); count.need("how many requests may be sent") {
+		count.count(most, &into.Count)
 	}
 	into.Burst = into.Count
-	number("burst", &into.Burst)
-	per := n.child("per")
-	if per.missing() {
-		r.failSecret(n, join(path, "per"), "is required: in which time, such as 1m")
-		return false
+	s.field("burst").count(most, &into.Burst)
+	if per := s.field("per"); per.need("in which time, such as 1m") && per.duration(&into.Per) {
+		if err := between(into.Per, time.Second, day); err != nil {
+			per.fail(err.Error())
+		}
 	}
-	span, read := r.duration(per, join(path, "per"))
-	if !read {
-		return false
-	}
-	into.Per = span
-	if into.Per < time.Second || into.Per > day {
-		r.fail(per, join(path, "per"), "must be between 1s and 24h")
-		ok = false
-	}
-	return ok
-}
-
-func asCount(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > 1_000_000 {
-		return 0, errors.New("must be a whole number between 1 and 1000000")
-	}
-	return n, nil
 }

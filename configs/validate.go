@@ -81,9 +81,14 @@ func (c *checks) count(key string, n, most int) {
 }
 
 func (c *checks) lasting(key string, d, least, most time.Duration) {
+	c.check(key, between(d, least, most))
+}
+
+func between(d, least, most time.Duration) error {
 	if d < least || d > most {
-		c.add(key, fmt.Sprintf("must be between %s and %s", plain(least), plain(most)))
+		return fmt.Errorf("must be between %s and %s", plain(least), plain(most))
 	}
+	return nil
 }
 
 // plain writes a duration without the zeros of [time.Duration.String].
