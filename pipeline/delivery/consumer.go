@@ -157,7 +157,7 @@ func (c *consumer) handle(ctx context.Context, payload []byte, lease signalbox.L
 	}
 	defer a.permit.unused()
 	if time.Until(a.deadline) < c.timeout*3/4 { // a little is always gone
-		// It is not put back: the count of its leases tells that it fails.
+		// There is nothing to do but to wait for one whose time is whole.
 		return errors.Join(errLeaseEnds, c.engine.sleep(ctx, time.Until(end)))
 	}
 	settlement, err := a.run(ctx)

@@ -41,15 +41,22 @@ const (
 	// longest.
 	settleBackoff = 50 * time.Millisecond
 	settlePause   = 2 * time.Second
+	// settleSpare is left when trying ends: the queue must hear in time that the store is
+	// away, so that it does not take the consumer for dead.
+	settleSpare = 500 * time.Millisecond
 )
 
 // settle returns after the commit of the settlement. It tries at least once, and
-// while the store fails transiently until ctx ends: what was sent and is not
-// recorded would be sent again.
+// while the store fails transiently until ctx is about to end: what was sent and is
+// not recorded would be sent again.
 func (s *settler) settle(ctx context.Context, settlement signalbox.Settlement) error {
 	for pause := settleBackoff; ; pause = min(2*pause, settlePause) {
 		err := s.commit(settlement)
 		if err == nil || !signalbox.IsTransient(err) {
+			return err
+		}
+		// The next commit may have to wait for the end of one that is under way.
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause+2*s.timeout+settleSpare {
 			return err
 		}
 		timer := time.NewTimer(pause/2 + retry.Jitter(pause/2))

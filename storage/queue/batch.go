@@ -62,6 +62,8 @@ type batch struct {
 	acked   bool
 	// held is the row in the consumer's hands, 0 if none.
 	held int64
+	// nacked is the row that the consumer returned last, 0 if none.
+	nacked int64
 	// shared is set when the rows behind the held one were given back; they are
 	// no longer among rows.
 	shared bool
@@ -227,6 +229,20 @@ func (b *batch) hold(row int64) {
 	b.mu.Unlock()
 }
 
+// returned tells that the consumer could not handle the row in its hands.
+func (b *batch) returned(row int64) {
+	b.mu.Lock()
+	b.held, b.nacked = 0, row
+	b.mu.Unlock()
+}
+
+// gaveBack reports whether the consumer has returned a row in this lease.
+func (b *batch) gaveBack(row int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.nacked == row
+}
+
 // release makes rows visible again and tells the other consumers.
 func (b *batch) release(rows []leasedRow) error {
 	if len(rows) == 0 {
@@ -271,3 +287,7 @@ func (r *leasedRows) Scan(dest ...any) error {
 
 // staleAfter is the age at which a batch hands nothing more over.
 func (q *Queue) staleAfter() time.Duration { return q.config.Lease / 4 }
+
+// spare is how long before the end of its time a message is back that was handed over
+// again.
+func (q *Queue) spare() time.Duration { return q.config.Lease / 12 }

@@ -197,6 +197,22 @@ func (s *subscription) forward() {
 func (s *subscription) handOver(msg *message.Message, share *time.Timer) {
 	// Taken before the message is passed on, because handlers replace it.
 	ctx, batch, position := msg.Context(), s.current(), Position(msg)
+	if deadline, ok := ctx.Deadline(); ok && batch.gaveBack(position) {
+		// The consumer lives, and something is in its way. It has only a part of the
+		// lease now, so that running out of time would tell nothing of the message: it
+		// is cut off before, and the lease does not count.
+		spare := s.queue.spare()
+		if time.Until(deadline) < 2*spare {
+			select {
+			case <-s.stopping:
+			case <-ctx.Done():
+			}
+			return
+		}
+		handed, cancel := context.WithDeadline(ctx, deadline.Add(-spare))
+		defer cancel()
+		msg.SetContext(handed)
+	}
 	select {
 	case s.out <- msg:
 	case <-s.stopping:
@@ -214,7 +230,9 @@ func (s *subscription) handOver(msg *message.Message, share *time.Timer) {
 			batch.hold(0)
 			return
 		case <-msg.Nacked():
-			batch.hold(0)
+			if ctx.Err() == nil {
+				batch.returned(position)
+			}
 			return
 		case <-share.C:
 			batch.share()
