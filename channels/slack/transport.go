@@ -24,6 +24,9 @@ func newHTTPClient(config Config) *http.Client {
 			IdleConnTimeout:       idleTimeout,
 			TLSHandshakeTimeout:   config.Timeout,
 			ExpectContinueTimeout: time.Second,
+			// A connection that a router forgot fails every call on it, for as long as
+			// TCP sends again, which is a quarter of an hour.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: config.Timeout, PingTimeout: config.Timeout},
 		}
 		transport = own
 	}

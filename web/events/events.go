@@ -67,6 +67,8 @@ const (
 	// minWait is how long an answer without events takes at least, so that one who
 	// answers at once is not asked all the time.
 	minWait = 50 * time.Millisecond
+	// pingAfter is how long a connection may be silent, and then take to answer.
+	pingAfter = 15 * time.Second
 	// sayAgain is how often it is said that signals cannot be passed on.
 	sayAgain = time.Minute
 )
@@ -115,7 +117,7 @@ func New(config Config) (*Subscriber, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	if config.Transport == nil {
-		config.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
+		config.Transport = newTransport(pingAfter)
 	}
 	// As in Backstage: the plugin, and an identifier of this process. What nobody
 	// asks for any more the bus forgets by itself.
@@ -129,6 +131,15 @@ func New(config Config) (*Subscriber, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
+}
+
+// newTransport makes one that gives connections up that a router forgot: every request on
+// one fails for as long as TCP sends again, which is a quarter of an hour.
+func newTransport(silence time.Duration) *http.Transport {
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
+	}
 }
 
 // errNoBackend is that Backstage has no events backend, or no bus in it.

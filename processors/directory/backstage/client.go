@@ -187,6 +187,9 @@ func newTransport(config Config) http.RoundTripper {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   config.Timeout,
 		ExpectContinueTimeout: time.Second,
+		// A connection that a router forgot fails every request on it, for as long as
+		// TCP sends again, which is a quarter of an hour.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: config.Timeout, PingTimeout: config.Timeout},
 	}
 }
 

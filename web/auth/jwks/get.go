@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
+	"time"
 )
 
 // maxRedirects is how often the fetch of a key set follows.
@@ -22,13 +24,32 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("answered %d %s", e.Status, http.StatusText(e.Status))
 }
 
+// silence is how long a connection may be silent, and then take to answer.
+const silence = 5 * time.Second
+
+// ownTransport is as the default one, but for connections that are lost.
+var ownTransport = sync.OnceValue(func() http.RoundTripper {
+	standard, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	return givingUp(standard.Clone(), silence)
+})
+
+// givingUp has a transport give connections up that a router forgot: every request on
+// one fails for as long as TCP sends again, which is a quarter of an hour.
+func givingUp(transport *http.Transport, silence time.Duration) *http.Transport {
+	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence}
+	return transport
+}
+
 // BoundedClient returns a client with the transport of the one given, or the
 // default one, that follows at most so many redirects, only to the same host, and never from
 // https to http: what is fetched is trusted for the address it comes from. It has
 // no time limit but those of the requests' contexts.
 func BoundedClient(client *http.Client, redirects int) *http.Client {
-	bounded := &http.Client{}
-	if client != nil {
+	bounded := &http.Client{Transport: ownTransport()}
+	if client != nil && client.Transport != nil {
 		bounded.Transport = client.Transport
 	}
 	bounded.CheckRedirect = func(next *http.Request, via []*http.Request) error {
