@@ -82,10 +82,13 @@ func (a *attempt) failed(ctx context.Context, err error) (signalbox.Settlement, 
 	var delay time.Duration
 	if limited {
 		delay = min(max(pause, minPause), maxPause)
+		// Not by the time as it is stored: a clock that is set back would make the
+		// pause longer by as much.
+		until := time.Now().Add(delay)
 		if whole || !a.hasTarget() {
-			c.gate.pause(now.Add(delay))
+			c.gate.pause(until)
 		} else {
-			c.targets.pause(a.limitKey(), now.Add(delay))
+			c.targets.pause(a.limitKey(), until)
 		}
 		delay += retry.Jitter(spread)
 	} else {

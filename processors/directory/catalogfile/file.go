@@ -37,8 +37,12 @@ type file struct {
 func (f *file) look() (changed bool) {
 	stat, err := os.Stat(f.name) // follows links, as those that Kubernetes swaps
 	if err != nil {
-		f.absent++
 		f.stat = nil
+		if !errors.Is(err, fs.ErrNotExist) {
+			f.absent = 0 // it may well be there
+			return f.unreadable(err)
+		}
+		f.absent++
 		if f.absent == 1 && f.loaded {
 			return false // an editor may be just replacing it
 		}

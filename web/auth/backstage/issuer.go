@@ -161,7 +161,9 @@ func (i *Issuer) rotate(ctx context.Context) (*signingKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("backstage: make a key: %w", err)
 	}
-	key := &signingKey{id: uuid.NewString(), private: private, made: i.now()}
+	// By the wall clock, as what is published of it expires: the other one stands still
+	// while a machine sleeps, and does not notice that the clock was set.
+	key := &signingKey{id: uuid.NewString(), private: private, made: i.now().Round(0)}
 	public, err := jose.JSONWebKey{
 		Key: private.Public(), KeyID: key.id, Algorithm: jwt.SigningMethodES256.Alg(), Use: "sig",
 	}.MarshalJSON()

@@ -64,6 +64,8 @@ type ownership struct {
 // owner is what is known of a user.
 type owner struct {
 	refs []string
+	// standIn is set while refs stand in for an answer that is to come.
+	standIn bool
 	// answered is when the auth backend last answered, tried when it was last
 	// asked and failed whether in vain.
 	answered, tried time.Time
@@ -72,11 +74,12 @@ type owner struct {
 	under chan struct{}
 }
 
-// of returns the references, the user's own first among them.
-func (o *ownership) of(ctx context.Context, user, bearer string, token jwks.Token) []string {
+// of returns the references, the user's own first among them, and whether they stand
+// in for others that are to come.
+func (o *ownership) of(ctx context.Context, user, bearer string, token jwks.Token) (refs []string, standIn bool) {
 	if claimed, ok := token.Claims["ent"]; ok && claimed != nil {
 		refs, _ := token.Texts("ent")
-		return owned(user, refs)
+		return owned(user, refs), false
 	}
 	o.mu.Lock()
 	known, ok := o.users.get(user)
@@ -104,9 +107,9 @@ func (o *ownership) of(ctx context.Context, user, bearer string, token jwks.Toke
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if known.refs == nil {
-		return []string{user}
+		return []string{user}, true
 	}
-	return slices.Clone(known.refs)
+	return slices.Clone(known.refs), known.standIn
 }
 
 // ask begins a request. The caller holds the lock.
@@ -121,16 +124,21 @@ func (o *ownership) ask(known *owner, user, bearer string) {
 		defer cancel()
 		refs, err := o.userInfo(ctx, user, bearer)
 		o.tell(err)
+		standIn := err != nil
 		if err != nil {
 			if refs = previous; refs == nil || o.now().Sub(answered) > o.maxStale {
-				refs = o.fromDirectory(user)
+				var told bool
+				refs, told = o.fromDirectory(user)
+				// Of who never signed in there the auth backend has nothing to say.
+				status := new(jwks.StatusError)
+				standIn = !told || !errors.As(err, &status) || status.Status != http.StatusNotFound
 			}
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		defer close(done)
 		known.under = nil
-		known.refs, known.tried, known.failed = refs, o.now(), err != nil
+		known.refs, known.standIn, known.tried, known.failed = refs, standIn, o.now(), err != nil
 		if err == nil {
 			known.answered = known.tried
 		}
@@ -150,9 +158,10 @@ func (o *ownership) tell(err error) {
 	}
 }
 
-func (o *ownership) fromDirectory(user string) []string {
+// fromDirectory returns what the directory says, and whether it does.
+func (o *ownership) fromDirectory(user string) (refs []string, told bool) {
 	if o.directory == nil {
-		return []string{user}
+		return []string{user}, true
 	}
 	ctx, cancel := context.WithTimeout(o.life, o.timeout)
 	defer cancel()
@@ -161,7 +170,7 @@ func (o *ownership) fromDirectory(user string) []string {
 		o.log.LogAttrs(ctx, slog.LevelDebug, "the directory cannot tell the groups of a user now",
 			slog.String("user", user), slog.Any("error", err))
 	}
-	return owned(user, refs)
+	return owned(user, refs), err == nil
 }
 
 // userInfo asks the auth backend. It knows the users that signed in there, and

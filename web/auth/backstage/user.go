@@ -61,6 +61,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// standInLife bounds how long a connection stays open with groups that stand in for
+// others: it keeps those that it was opened with.
+const standInLife = 5 * time.Minute
+
 // remote is the configuration of a key set at any address.
 func (c Config) remote() jwks.RemoteConfig {
 	return jwks.RemoteConfig{
@@ -202,8 +206,10 @@ func (u *UserTokens) principal(ctx context.Context, verifier *jwks.Verifier, tok
 	if err != nil || !ref.IsUser() {
 		return signalbox.UserPrincipal{}, signalbox.Errorf(signalbox.CodeAuthentication, "%s: the subject is not a user", refused)
 	}
-	user := ref.String()
-	return signalbox.UserPrincipal{
-		Ref: user, Ownership: u.ownership.of(ctx, user, token, read), Expires: read.Expires(),
-	}, nil
+	user, expires := ref.String(), read.Expires()
+	owned, standIn := u.ownership.of(ctx, user, token, read)
+	if soon := u.ownership.now().Add(standInLife); standIn && (expires.IsZero() || soon.Before(expires)) {
+		expires = soon
+	}
+	return signalbox.UserPrincipal{Ref: user, Ownership: owned, Expires: expires}, nil
 }

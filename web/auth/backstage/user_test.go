@@ -212,6 +212,7 @@ func TestUserInfoOutage(t *testing.T) {
 				if diff := cmp.Diff([]string{jane, "group:default/a"}, h.owned(t)); diff != "" {
 					t.Errorf("in an outage: %s", diff)
 				}
+				h.users.ownership.asked.Wait() // or its failure would be of the next time
 			}
 			h.pass(19 * time.Minute)
 			until(t, "the answer is too old", func() bool { return cmp.Equal(c.want, h.owned(t)) })

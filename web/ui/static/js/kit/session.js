@@ -27,15 +27,21 @@ export function signedOut() {
   session.set({ state: 'out' });
 }
 
+const askAgain = 5_000;
+let isKnown = false;
+
 export async function loadSession() {
   try {
     const { user, admin = false, signIn, login, logout } = await rootRequest('auth/session');
     const at = (path) => (path ? new URL(path, root) : null);
     const known = { user, admin, signIn, login: at(login)?.pathname ?? null, logout: at(logout)?.pathname ?? null };
+    isKnown = true;
     // Who has not signed in and could is out; where nobody can, all are guests.
     session.set({ ...known, state: user ? (logout ? 'in' : 'guest') : session.state.state === 'out' ? 'out' : login ? 'out' : 'guest' });
-  } catch {
+  } catch (failure) {
     if (session.state.state === 'unknown') session.set({ state: 'guest' });
+    // Without it nobody can sign in or out, and no admin is one, for as long as the page lives.
+    if (!isKnown && failure.passing) setTimeout(loadSession, askAgain * (0.5 + Math.random()));
   }
 }
 
