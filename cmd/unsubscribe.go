@@ -116,11 +116,14 @@ func (a *app) readUnsubscribe() func(token string) (web.Unsubscription, error) {
 	}
 }
 
-// settingsURL is the page of the web application on which users choose what they
-// get; empty if nobody said where the application is.
+// settingsURL is the page on which users choose what they get: Backstage's, else this
+// server's own; empty if nobody said where these are.
 func (a *app) settingsURL() string {
 	if base := a.config.App.BaseURL; base != "" {
 		return base + "/settings/notifications"
+	}
+	if base := a.config.PublicURL(); base != "" {
+		return base + "/settings"
 	}
 	return ""
 }

@@ -94,7 +94,11 @@ func TestWireUnsubscribe(t *testing.T) {
 func TestSettingsURL(t *testing.T) {
 	var a app
 	if url := a.settingsURL(); url != "" {
-		t.Errorf("%q without an application", url)
+		t.Errorf("%q without an address", url)
+	}
+	a.config.Public = "https://s.example/box"
+	if url := a.settingsURL(); url != "https://s.example/box/settings" {
+		t.Errorf("%q", url)
 	}
 	a.config.App.BaseURL = "https://b.example/x"
 	if url := a.settingsURL(); url != "https://b.example/x/settings/notifications" {

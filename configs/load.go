@@ -277,8 +277,8 @@ func (r *reader) warnAccess(c Config) {
 	guest := entry{reader: r, n: r.seen[key], around: &node{}, path: key}
 	switch {
 	case c.Auth.Guest.Enabled && !isLoopback(c.Listen):
-		guest.warn("opens the server to everyone who can reach it: they may send, and read every inbox")
+		guest.warn("opens the server to everyone who can reach it: they may read every inbox")
 	case !c.Auth.Guest.Enabled && !c.knowsSomebody() && isLoopback(c.Listen):
-		guest.warn("is false, and backend.auth.externalAccess names nobody: nobody can send")
+		guest.warn("is false, and nothing else says who may use it: only the local sender can send, and nobody can read")
 	}
 }

@@ -155,7 +155,7 @@ events: {useEventBus: never, http: {topics: [github]}}
 					}},
 				}
 			},
-			warnings: []string{"a.yaml:8:20: auth.guest.enabled: opens the server to everyone who can reach it: they may send, and read every inbox"},
+			warnings: []string{"a.yaml:8:20: auth.guest.enabled: opens the server to everyone who can reach it: they may read every inbox"},
 		},
 		{
 			name:      "later sources win",
@@ -303,7 +303,7 @@ notifications:
 			want: func(c *Config) {
 				c.Backend.BaseURL, c.Auth.Guest.Enabled = "https://signalbox.example.com", false
 			},
-			warnings: []string{"auth.guest.enabled: is false, and backend.auth.externalAccess names nobody: nobody can send"},
+			warnings: []string{"auth.guest.enabled: is false, and nothing else says who may use it: only the local sender can send, and nobody can read"},
 		},
 		{
 			name:  "a public application turns guest mode off",
@@ -312,7 +312,7 @@ notifications:
 				c.App.BaseURL, c.Auth.Guest.Enabled = "https://backstage.example.com", false
 				c.CORS.Origins = []string{"https://backstage.example.com"}
 			},
-			warnings: []string{"auth.guest.enabled: is false, and backend.auth.externalAccess names nobody: nobody can send"},
+			warnings: []string{"auth.guest.enabled: is false, and nothing else says who may use it: only the local sender can send, and nobody can read"},
 		},
 		{
 			name:  "retention off",
