@@ -68,7 +68,7 @@ func (s *server) trace(location string) (answer traceAnswer, err error) {
 // traced waits until a trace tells these counts.
 func (s *server) traced(t *testing.T, location string, want map[string]int) (answer traceAnswer) {
 	t.Helper()
-	eventually(t, 20*time.Second, func() (err error) {
+	eventually(t, time.Minute, func() (err error) {
 		if answer, err = s.trace(location); err != nil {
 			return err
 		}
