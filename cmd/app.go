@@ -176,7 +176,7 @@ func (a *app) wirePipeline(e *extras, signaler signalbox.Signaler, registry *pro
 	stages := []signalbox.Stage{processors.NewSettings(decider, names)}
 	c := a.config.Pipeline
 	a.pipeline, err = pipeline.New(pipeline.Deps{
-		Subscribe: a.queue.Subscriber, Position: queue.Position, Leases: queue.Leases,
+		Subscribe: a.queue.Subscriber, Position: queue.Position, Leases: queue.Leases, Blame: queue.Blame,
 		Accepter: a.store, Committer: a.store, Deliveries: a.store, Snoozes: a.store, Signaler: signaler,
 		Listening:  func() bool { return a.hub.Connections() > 0 || !a.bus.Alone() },
 		Instances:  func() int { return int(a.instances.Load()) },

@@ -27,7 +27,10 @@ type Deps struct {
 	// handed out: unique, and higher for what was published later.
 	Position func(*message.Message) int64
 	// Leases returns how often such a message was leased, this time included.
-	Leases    func(*message.Message) int
+	Leases func(*message.Message) int
+	// Blame tells that such a message goes back for a reason of its own, so that its
+	// lease counts; nil if none ever does.
+	Blame     func(*message.Message)
 	Accepter  signalbox.Accepter
 	Committer signalbox.Committer
 	// Deliveries keeps what is on its way to channels and processors.
@@ -284,6 +287,9 @@ func (p *Pipeline) guard(msg *message.Message, handle func(context.Context, *mes
 	err := signalbox.Guard(func() error { return handle(msg.Context(), msg) })
 	if err != nil {
 		p.metrics.redelivered.Inc()
+		if p.deps.Blame != nil && !signalbox.IsTransient(err) && msg.Context().Err() == nil {
+			p.deps.Blame(msg) // else it would come back for ever
+		}
 	}
 	if bug := (*signalbox.PanicError)(nil); errors.As(err, &bug) {
 		p.log.LogAttrs(msg.Context(), slog.LevelError, "a message was not processed", isolate.Attrs(err)...)

@@ -253,8 +253,6 @@ func TestInTx(t *testing.T) {
 	})
 }
 
-// Two transactions that take the same rows in opposite order: PostgreSQL undoes
-// one, which is run again.
 func TestInSnapshot(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, url string) {
 		db := storagetest.Open(t, url)
@@ -295,6 +293,8 @@ func TestInSnapshot(t *testing.T) {
 	})
 }
 
+// Two transactions that take the same rows in opposite order: PostgreSQL undoes
+// one, which is run again.
 func TestInTxRunsAgainAfterADeadlock(t *testing.T) {
 	ctx := context.Background()
 	db := storagetest.Open(t, storagetest.PostgresURL(t))

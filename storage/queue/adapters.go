@@ -21,6 +21,7 @@ const (
 	positionKey    = reservedPrefix + "position"
 	leasesKey      = reservedPrefix + "leases"
 	delayKey       = reservedPrefix + "delay"
+	blamedKey      = reservedPrefix + "blamed"
 )
 
 // Position returns the place of a received message in the queue: positive, and
@@ -37,6 +38,10 @@ func Leases(msg *message.Message) int {
 	leases, _ := strconv.Atoi(msg.Metadata.Get(leasesKey))
 	return leases
 }
+
+// Blame says of a received message, before it is nacked, that the reason may be the
+// message itself: its lease counts then, as if the consumer had died.
+func Blame(msg *message.Message) { msg.Metadata.Set(blamedKey, "true") }
 
 // schemaAdapter tells the library how to insert and how to lease.
 type schemaAdapter struct {

@@ -208,11 +208,11 @@ func (b *batch) complete() bool {
 	return len(b.rows) > 0 && b.handled == len(b.rows)
 }
 
-// share gives back the rows behind the one in hand, which takes long.
-func (b *batch) share() {
+// share gives back the rows behind one that takes long.
+func (b *batch) share(row int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at := slices.IndexFunc(b.rows, func(r leasedRow) bool { return r.id == b.held })
+	at := slices.IndexFunc(b.rows, func(r leasedRow) bool { return r.id == row })
 	if b.shared || at < 0 || at+1 == len(b.rows) {
 		return
 	}
@@ -291,3 +291,7 @@ func (q *Queue) staleAfter() time.Duration { return q.config.Lease / 4 }
 // spare is how long before the end of its time a message is back that was handed over
 // again.
 func (q *Queue) spare() time.Duration { return q.config.Lease / 12 }
+
+// again is how much time a message must have to be handed over again. A third of the
+// lease is what a consumer may need when the database is away, and spare is beside that.
+func (q *Queue) again() time.Duration { return q.config.Lease/3 + q.spare() }

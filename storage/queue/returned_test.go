@@ -16,21 +16,27 @@ func TestReturnedMessagesAreNotCounted(t *testing.T) {
 		returns bool
 		// heeds is that it then ends with the context.
 		heeds bool
-		want  int
+		// blames is that the message is the reason.
+		blames bool
+		want   int
 	}{
 		"returned":                     {returns: true, heeds: true, want: 1},
+		"returned for its own fault":   {returns: true, heeds: true, blames: true, want: 3},
 		"returned, then died with it":  {returns: true, want: 3},
 		"ran out of time at the first": {heeds: true, want: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, db *database.DB) {
-				const lease = 1200 * time.Millisecond
+				const lease = 2 * time.Second
 				q := newQueue(t, db, queue.Config{Poll: never, Lease: lease, Resend: 10 * time.Millisecond})
 				publish(t, q, numbered("work", 1)...)
 				msgs, _ := subscribe(t, q, "work")
 				for range 2 {
 					msg := next(t, msgs)
 					if c.returns {
+						if c.blames {
+							queue.Blame(msg)
+						}
 						msg.Nack()
 						msg = next(t, msgs)
 					}

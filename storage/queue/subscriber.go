@@ -201,15 +201,15 @@ func (s *subscription) handOver(msg *message.Message, share *time.Timer) {
 		// The consumer lives, and something is in its way. It has only a part of the
 		// lease now, so that running out of time would tell nothing of the message: it
 		// is cut off before, and the lease does not count.
-		spare := s.queue.spare()
-		if time.Until(deadline) < 2*spare {
+		if time.Until(deadline) < s.queue.again() {
+			batch.share(position)
 			select {
 			case <-s.stopping:
 			case <-ctx.Done():
 			}
 			return
 		}
-		handed, cancel := context.WithDeadline(ctx, deadline.Add(-spare))
+		handed, cancel := context.WithDeadline(ctx, deadline.Add(-s.queue.spare()))
 		defer cancel()
 		msg.SetContext(handed)
 	}
@@ -230,12 +230,12 @@ func (s *subscription) handOver(msg *message.Message, share *time.Timer) {
 			batch.hold(0)
 			return
 		case <-msg.Nacked():
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && msg.Metadata.Get(blamedKey) == "" {
 				batch.returned(position)
 			}
 			return
 		case <-share.C:
-			batch.share()
+			batch.share(position)
 		case <-stopping:
 			stopping = nil
 			s.queue.config.Logger.Debug("waiting for a message in hand", "topic", s.topic, "message", msg.UUID)

@@ -212,26 +212,31 @@ func traceMeanwhile(t *testing.T, f Fixture) {
 			ID: rows[0].RequestID, Origin: "ci", Status: signalbox.RequestProcessed, Recipients: 2,
 			Unknown: []string{"group:default/nobody"}, Created: rows[0].Created, Updated: rows[0].Created,
 		}}}
-		stored := make(chan error, 1)
+		stored := make(chan error)
 		go func() {
 			_, err := f.Store.Commit(t.Context(), c)
 			stored <- err
 		}()
-		for {
+		// One that is told while the commit is under way, or else the one after it.
+		for told, done := false, false; !told || !done; {
+			select {
+			case err := <-stored:
+				if err != nil {
+					t.Fatal(err)
+				}
+				done = true
+			default:
+			}
 			got, err := f.Other.RequestTrace(t.Context(), rows[0].RequestID, "", 10)
-			if signalbox.ErrorCode(err) == signalbox.CodeNotFound {
+			if !done && signalbox.ErrorCode(err) == signalbox.CodeNotFound {
 				continue
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(got.Request.Unknown) != 1 {
+			if told = true; len(got.Request.Unknown) != 1 {
 				t.Fatalf("request %d: %+v", n, got.Request)
 			}
-			break
-		}
-		if err := <-stored; err != nil {
-			t.Fatal(err)
 		}
 	}
 }

@@ -161,15 +161,15 @@ func (s *Subscriber) Run(ctx context.Context) {
 			failing, absent, backoff = false, false, s.config.MinBackoff
 			continue
 		}
-		was, level, limit := absent, slog.LevelWarn, s.config.MaxBackoff
-		if absent = errors.Is(err, errNoBackend) && !s.config.Expected; absent {
+		level, limit, missing := slog.LevelWarn, s.config.MaxBackoff, errors.Is(err, errNoBackend) && !s.config.Expected
+		if missing {
 			level, limit = slog.LevelInfo, s.config.LookAgain
 		}
 		switch {
-		case absent && !was:
+		case missing && !absent:
 			// One that starts answers as one without an events backend does, until it
 			// has come to that plugin.
-			backoff = s.config.MinBackoff
+			absent, backoff = true, s.config.MinBackoff
 		case failing:
 			level = slog.LevelDebug // it was said
 		}
