@@ -305,6 +305,48 @@ window.clearTimeout = (id) => { tries.delete(id); end(id); };`)
 	p.WaitText(".row", "Known")
 }
 
+// Nothing is read while a change is on its way, also one that came when another was waited
+// for: the answer would take it back, and a second click would do the first one's again.
+func TestNothingIsReadBeforeAllIsStored(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "")
+	s.Send(payload{"title": "Known"})
+	n := s.network()
+	p := newProfile(t).open(n.base, "/")
+	p.WaitText(".row", "Known")
+	p.live()
+	// What is read as the socket opens comes before.
+	browser.Value[bool](p, fmt.Sprintf(`(async () => { await %s.refresh(); return true; })()`, module("inbox/list.js")))
+	var asked atomic.Int64
+	n.instead.Store(new(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/notifications") {
+			asked.Add(1)
+		}
+		return false
+	}))
+	browser.Value[bool](p, fmt.Sprintf(`(async () => {
+		const { holds, refresh } = %s;
+		let first;
+		holds(new Promise((resolve) => { first = resolve; }));
+		window.reading = refresh();
+		holds(new Promise((resolve) => { window.stored = resolve; }));
+		first();
+		await new Promise((resolve) => { setTimeout(resolve, 500); });
+		return true;
+	})()`, module("inbox/list.js")))
+	if asked.Load() > 0 {
+		t.Error("the list was read while a change was on its way")
+	}
+	browser.Value[bool](p, `(async () => {
+		window.stored();
+		await window.reading;
+		return true;
+	})()`)
+	if asked.Load() == 0 {
+		t.Error("the list was not read")
+	}
+}
+
 // A page that cannot be read is read again when somebody asks for it, not at every
 // drawing.
 func TestAFailingPageIsLeftAlone(t *testing.T) {

@@ -46,8 +46,13 @@ export function holds(change) {
   return change;
 }
 
-/** settled is when no change is on its way to the server. */
-export const settled = () => Promise.allSettled(pending);
+/**
+ * settled waits until no change is on its way to the server, those included that come
+ * meanwhile: an answer from before one of them would take it back.
+ */
+export async function settled() {
+  while (pending.size > 0) await Promise.allSettled(pending);
+}
 
 const groupOf = (filter, n) => (filter.group === 'topic' ? n.payload.topic : filter.group === 'origin' ? n.origin : null) ?? '';
 
