@@ -31,6 +31,9 @@ type entry struct {
 	settled bool
 }
 
+// mark takes note that an attempt wrote the entry.
+func (e *entry) mark() { e.changed, e.stored = true, e.notification }
+
 // kind tells the statements of a commit apart.
 type kind struct{ broadcast, scoped bool }
 

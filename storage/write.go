@@ -151,14 +151,14 @@ func (s *Store) prepareWrites(ctx context.Context) error {
 // nil tx it is one statement that commits by itself; on SQLite the batch must
 // then be of one row.
 func (s *Store) writeBatch(ctx context.Context, tx *sql.Tx, b batch) error {
-	text, mark := writeQueries[s.db.Dialect][b.kind], b.marker()
+	text := writeQueries[s.db.Dialect][b.kind]
 	if s.db.Dialect == database.Postgres {
 		var q queryer = s.db.Writer
 		if tx != nil {
 			q = tx
 		}
 		rows, err := q.QueryContext(ctx, text, arrays(b)...)
-		return wrap("write", each(rows, err, mark))
+		return wrap("write", each(rows, err, b.marker()))
 	}
 	// prepareWrites prepared it, and the few write queries never fill the cache.
 	stmt, _, err := s.write.get(ctx, text)
@@ -172,31 +172,35 @@ func (s *Store) writeBatch(ctx context.Context, tx *sql.Tx, b batch) error {
 		// as the row. A transaction that has the lock waits for nothing.
 		one = context.WithoutCancel(ctx)
 	}
+	write := insertRow
+	if b.kind.scoped {
+		mark := b.marker()
+		write = func(ctx context.Context, stmt *sql.Stmt, e *entry) error {
+			rows, err := stmt.QueryContext(ctx, values(e)...)
+			return each(rows, err, mark)
+		}
+	}
 	for _, e := range b.entries {
 		if err := ctx.Err(); err != nil {
 			return wrap("write", err)
 		}
-		if err := b.writeRow(one, stmt, e, mark); err != nil {
+		if err := write(one, stmt, e); err != nil {
 			return wrap("write", err)
 		}
 	}
 	return nil
 }
 
-// writeRow writes one row on SQLite. Where the count of rows tells enough, none is
-// asked for: reading them costs another goroutine.
-func (b batch) writeRow(ctx context.Context, stmt *sql.Stmt, e *entry, mark func(*sql.Rows) error) error {
-	if b.kind.scoped {
-		rows, err := stmt.QueryContext(ctx, values(e)...)
-		return each(rows, err, mark)
-	}
+// insertRow writes a row without a scope on SQLite. The count of rows tells enough:
+// reading one costs another goroutine.
+func insertRow(ctx context.Context, stmt *sql.Stmt, e *entry) error {
 	result, err := stmt.ExecContext(ctx, values(e)...)
 	if err != nil {
 		return err
 	}
 	written, err := result.RowsAffected()
 	if written > 0 {
-		e.changed, e.stored = true, e.notification
+		e.mark()
 	}
 	return err
 }
@@ -220,8 +224,7 @@ func (b batch) marker() func(rows *sql.Rows) error {
 			if err := rows.Scan(&id); err != nil {
 				return err
 			}
-			e := byID[id]
-			e.changed, e.stored = true, e.notification
+			byID[id].mark()
 			return nil
 		}
 	}
@@ -239,7 +242,7 @@ func (b batch) marker() func(rows *sql.Rows) error {
 			return err
 		}
 		e := byPlace[at]
-		e.changed, e.stored = true, e.notification
+		e.mark()
 		n := &e.stored
 		n.ID, n.Created, n.Updated, n.Saved = id, created.Time, updated.Time, saved.Time
 		return nil

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/signalbox/signalbox"
 )
 
 const (
@@ -17,18 +19,14 @@ const (
 func newHTTPClient(config Config) *http.Client {
 	transport := config.Transport
 	if transport == nil {
-		own := &http.Transport{
+		transport = signalbox.GiveUpLost(&http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			ForceAttemptHTTP2:     true,
 			MaxIdleConnsPerHost:   min(config.ConcurrencyLimit, maxConcurrency),
 			IdleConnTimeout:       idleTimeout,
 			TLSHandshakeTimeout:   config.Timeout,
 			ExpectContinueTimeout: time.Second,
-			// A connection that a router forgot fails every call on it, for as long as
-			// TCP sends again, which is a quarter of an hour.
-			HTTP2: &http.HTTP2Config{SendPingTimeout: config.Timeout, PingTimeout: config.Timeout},
-		}
-		transport = own
+		}, config.Timeout)
 	}
 	return &http.Client{
 		Transport: transport,

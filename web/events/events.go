@@ -133,13 +133,8 @@ func New(config Config) (*Subscriber, error) {
 	}, nil
 }
 
-// newTransport makes one that gives connections up that a router forgot: every request on
-// one fails for as long as TCP sends again, which is a quarter of an hour.
 func newTransport(silence time.Duration) *http.Transport {
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-		HTTP2: &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
-	}
+	return signalbox.GiveUpLost(&http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}, silence)
 }
 
 // errNoBackend is that Backstage has no events backend, or no bus in it.

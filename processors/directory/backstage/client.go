@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/processors/directory"
 )
 
@@ -180,17 +181,14 @@ func New(config Config) (*Client, error) {
 }
 
 func newTransport(config Config) http.RoundTripper {
-	return &http.Transport{
+	return signalbox.GiveUpLost(&http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   config.Concurrency,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   config.Timeout,
 		ExpectContinueTimeout: time.Second,
-		// A connection that a router forgot fails every request on it, for as long as
-		// TCP sends again, which is a quarter of an hour.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: config.Timeout, PingTimeout: config.Timeout},
-	}
+	}, config.Timeout)
 }
 
 // Close ends requests under way and waits for them. Lookups fail from then on.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -79,7 +78,7 @@ func (k *keySets) verify(ctx context.Context, verifier *jwks.Verifier, token, pl
 		return jwks.Token{}, err
 	}
 	read, err := verifier.Verify(ctx, token, keys)
-	if status := new(jwks.StatusError); errors.As(err, &status) && status.Status == http.StatusNotFound {
+	if jwks.IsNotFound(err) {
 		return jwks.Token{}, fmt.Errorf("%w: %w", jwks.ErrInvalid, errNoKeys)
 	}
 	return read, err

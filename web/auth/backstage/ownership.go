@@ -130,8 +130,7 @@ func (o *ownership) ask(known *owner, user, bearer string) {
 				var told bool
 				refs, told = o.fromDirectory(user)
 				// Of who never signed in there the auth backend has nothing to say.
-				status := new(jwks.StatusError)
-				standIn = !told || !errors.As(err, &status) || status.Status != http.StatusNotFound
+				standIn = !told || !jwks.IsNotFound(err)
 			}
 		}
 		o.mu.Lock()
@@ -147,9 +146,8 @@ func (o *ownership) ask(known *owner, user, bearer string) {
 
 // tell logs when the auth backend begins to fail, and when it no longer does.
 func (o *ownership) tell(err error) {
-	status := new(jwks.StatusError)
 	switch {
-	case errors.As(err, &status) && status.Status == http.StatusNotFound:
+	case jwks.IsNotFound(err):
 	case err == nil && o.away.CompareAndSwap(true, false):
 		o.log.Info("the auth backend tells the groups of users again")
 	case err != nil && o.life.Err() == nil && o.away.CompareAndSwap(false, true):

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/signalbox/signalbox"
 )
 
 // maxRedirects is how often the fetch of a key set follows.
@@ -24,6 +26,12 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("answered %d %s", e.Status, http.StatusText(e.Status))
 }
 
+// IsNotFound reports whether an error is the answer 404.
+func IsNotFound(err error) bool {
+	status := new(StatusError)
+	return errors.As(err, &status) && status.Status == http.StatusNotFound
+}
+
 // silence is how long a connection may be silent, and then take to answer.
 const silence = 5 * time.Second
 
@@ -33,15 +41,8 @@ var ownTransport = sync.OnceValue(func() http.RoundTripper {
 	if !ok {
 		return http.DefaultTransport
 	}
-	return givingUp(standard.Clone(), silence)
+	return signalbox.GiveUpLost(standard.Clone(), silence)
 })
-
-// givingUp has a transport give connections up that a router forgot: every request on
-// one fails for as long as TCP sends again, which is a quarter of an hour.
-func givingUp(transport *http.Transport, silence time.Duration) *http.Transport {
-	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence}
-	return transport
-}
 
 // BoundedClient returns a client with the transport of the one given, or the
 // default one, that follows at most so many redirects, only to the same host, and never from
